@@ -6,8 +6,8 @@ from pathlib import Path
 
 from builders import NOW, a_rollback
 
-from prunella_operator.activities.digest import digest
 from prunella_operator.activities.repair.live_object import parse
+from prunella_operator.kubernetes.digest import digest
 from prunella_operator.kubernetes.views.templates import template_hash
 from prunella_operator.reporting.proof.exports import parse_export
 from prunella_operator.reporting.proof.statement import make_statements, seal

@@ -61,6 +61,10 @@ class Module:
             for prefix in self.values(call.args[0], scope, _KINDS):
                 yield from ((verb, _group(prefix), call.args[1].value) for verb in ("list", "watch"))
             return
+        if isinstance(call.func, ast.Name) and call.func.id == "list_items":
+            for value in self.values(call.args[1], scope, _KINDS):
+                yield from _need("list", value, f"{self.name}:{call.lineno}")
+            return
         if not isinstance(call.func, ast.Attribute) or _client(call.func.value) not in _CLIENTS or not call.args:
             return
         method, path = call.func.attr, call.args[0]
@@ -122,7 +126,7 @@ class Module:
         if function is None:
             return {ANY}
         choices = [self.values(arg, scope, kinds) for arg in call.args]
-        if name == "collection" and choices[0] == {ANY}:
+        if name in {"collection", "history"} and choices[0] == {ANY}:
             choices[0] = set(kinds)
         return {function(*texts) for texts in itertools.product(*choices)}
 

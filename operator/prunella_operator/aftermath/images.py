@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.views.templates import containers
+from prunella_workflows.model.image import split_image
 
 _LISTS = ("initContainers", "containers")
 _STATUSES = ("initContainerStatuses", "containerStatuses")
@@ -22,13 +23,10 @@ def plain_images(template: Object, digests: Mapping[str, str]) -> Object:
 
 def plain_name(image: str, digests: Mapping[str, str]) -> str:
     """The full name by digest if that is known, else by tag."""
-    name, _, digest = image.partition("@")
-    full = _with_registry(name)
-    head, slash, last = full.rpartition("/")
-    repository, _, tag = last.partition(":")
+    repository, tag, digest = split_image(_with_registry(image))
     if digest:
-        return f"{head}{slash}{repository}@{digest}"
-    tagged = f"{head}{slash}{repository}:{tag or 'latest'}"
+        return f"{repository}@{digest}"
+    tagged = f"{repository}:{tag or 'latest'}"
     return digests.get(tagged, tagged)
 
 
@@ -39,7 +37,7 @@ def known_digests(pods: Iterable[Object]) -> dict[str, str]:
         status = pod.get("status") or {}
         ids = {one["name"]: one.get("imageID", "") for key in _STATUSES for one in status.get(key) or ()}
         for container in containers(pod):
-            digest = ids.get(container["name"], "").partition("@")[2]
+            digest = split_image(ids.get(container["name"], "")).digest
             tagged = plain_name(container.get("image", ""), {})
             if digest and "@" not in tagged:
                 found.setdefault(tagged, set()).add(f"{tagged.rpartition(':')[0]}@{digest}")

@@ -12,7 +12,7 @@ from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.selectors import format_selector, selector_of
 from prunella_operator.kubernetes.times import parse_annotation_time
-from prunella_operator.kubernetes.views.workloads import controller_of
+from prunella_operator.kubernetes.views.workloads import controlled_by
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.workload import WorkloadRef
 
@@ -39,7 +39,7 @@ class Looks:
         except NotFound:
             return Afterwards(clock.now(), None), ()
         earlier = await read_earlier(self.rest, ref)
-        revisions = await self._controlled(_history(ref), raw, {raw["metadata"]["uid"]})
+        revisions = await self._controlled(paths.history(ref.kind, ref.namespace), raw, {raw["metadata"]["uid"]})
         owners = {raw["metadata"]["uid"], *(revision["metadata"]["uid"] for revision in revisions)}
         pods = await self._controlled(paths.core(ref.namespace, "pods"), raw, owners)
         return Afterwards(read_at=clock.now(), workload=raw, revisions=revisions, pods=pods), earlier
@@ -47,8 +47,7 @@ class Looks:
     async def _controlled(self, path: str, raw: Object, owners: set[str]) -> tuple[Object, ...]:
         """The objects with a workload's labels that one of these owners controls."""
         selector = {"labelSelector": format_selector(selector_of(raw))}
-        found = await self.rest.list(path, selector, into=Object)
-        return tuple(item for item in found if (owner := controller_of(item)) is not None and owner.uid in owners)
+        return tuple(controlled_by(owners, await self.rest.list(path, selector, into=Object)))
 
 
 def _later(incident: IncidentView) -> LaterIncident:
@@ -56,9 +55,3 @@ def _later(incident: IncidentView) -> LaterIncident:
     meta = incident.metadata
     fault_at = parse_annotation_time(meta.annotations.fault_at) or meta.creation_timestamp
     return LaterIncident(fault_at, str(incident.spec.get("type", "")))
-
-
-def _history(ref: WorkloadRef) -> str:
-    """The path of the revisions that the workload's controller keeps."""
-    is_deployment = ref.kind == "Deployment"
-    return paths.collection("ReplicaSet", ref.namespace) if is_deployment else paths.snapshots(ref.namespace)

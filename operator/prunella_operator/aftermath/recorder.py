@@ -17,16 +17,18 @@ from prunella_operator.aftermath.change import ChangeKind, find_change
 from prunella_operator.aftermath.classifier import classify, read_health
 from prunella_operator.aftermath.looks import Looks
 from prunella_operator.aftermath.plans import PlanReader, ShownPlan
+from prunella_operator.incidents.sweeping import sweep_regularly
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import MERGE_PATCH
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.times import parse_annotation_time
 from prunella_workflows.model.aftermath import Aftermath, AftermathOutcome
-from prunella_workflows.model.errors import Conflict, InvalidIncident, NotFound, Permanent, PrunellaError, Retryable
+from prunella_workflows.model.errors import Conflict, InvalidIncident, NotFound, Permanent, PrunellaError
 from prunella_workflows.model.incident_status import Phase
 
-_log = structlog.get_logger("prunella.aftermath")
+_NAME = "prunella.aftermath"
+_log = structlog.get_logger(_NAME)
 
 SWEEP_INTERVAL_SECONDS = 300.0
 _CHECK_INTERVAL_SECONDS = 0.05  # leaves the API server to more urgent requests
@@ -58,14 +60,9 @@ class AftermathRecorder:
 
     async def run(self) -> NoReturn:
         """Record until cancelled."""
-        while True:
-            await asyncio.sleep(SWEEP_INTERVAL_SECONDS)
-            try:
-                await self.sweep()
-            except Retryable as error:
-                _log.info("what followed observed incidents is looked for later", reason=str(error))
-            except Permanent as error:
-                _log.error("cannot look for what followed observed incidents", error=str(error))
+        later, failed = "observed incidents are looked at later", "cannot look for what followed observed incidents"
+        await asyncio.sleep(SWEEP_INTERVAL_SECONDS)
+        await sweep_regularly(self.sweep, SWEEP_INTERVAL_SECONDS, _NAME, later=later, failed=failed)
 
     async def sweep(self) -> None:
         """Look once at each of the workloads."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from prunella_operator.doctor.check import Check
-from prunella_operator.kubernetes.api import Api
+from prunella_operator.kubernetes.api import Api, list_items
 from prunella_workflows.model.errors import PrunellaError
 from prunella_workflows.model.labels import GROUP, HEAL
 
@@ -135,7 +135,7 @@ def _is_allowed(api: Api, rule: Rule, namespaces: tuple[str, ...]) -> bool:
 
 
 def _opted_in_namespaces(api: Api) -> list[str]:
-    items = api.call("GET", "/api/v1/namespaces", labelSelector=f"{HEAL} in (enabled,by-policy)")["items"]
+    items = list_items(api, "/api/v1/namespaces", labelSelector=f"{HEAL} in (enabled,by-policy)")
     return [namespace["metadata"]["name"] for namespace in items]
 
 

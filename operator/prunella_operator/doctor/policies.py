@@ -7,7 +7,7 @@ from prunella_operator.doctor.check import Check
 from prunella_operator.integrations.notifiers.services import find_service
 from prunella_operator.integrations.tickets.factory import ticket_system
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.api import Api, Object
+from prunella_operator.kubernetes.api import Api, Object, list_items
 from prunella_operator.kubernetes.secrets import read_secret, required
 from prunella_operator.kubernetes.selectors import matches
 from prunella_operator.policies.kinds import CLUSTER, NAMESPACED
@@ -32,9 +32,9 @@ def check_policies(api: Api, namespaces: tuple[str, ...]) -> Iterator[Check]:
     """Check each policy, and each Secret that policies name. Having no policy is fine."""
     policies: list[Policy] = []
     try:
-        raw = [(item, api.namespace) for item in _items(api, paths.policies())]
+        raw = [(item, api.namespace) for item in list_items(api, paths.policies())]
         for path in map(paths.policies, namespaces) if namespaces else (paths.all_policies(),):
-            raw += [(item, item["metadata"]["namespace"]) for item in _items(api, path)]
+            raw += [(item, item["metadata"]["namespace"]) for item in list_items(api, path)]
         for item, home in raw:
             policy = _parse(item, home)
             if isinstance(policy, Check):
@@ -74,11 +74,11 @@ def _parse(raw: Object, home: str) -> Policy | Check:
 def _check_selection(api: Api, policy: Policy) -> Check:
     spec = policy.spec
     if isinstance(spec, ClusterHealingPolicySpec):
-        count = _count_matches(_items(api, "/api/v1/namespaces"), spec.namespace_selector)
+        count = _count_matches(list_items(api, "/api/v1/namespaces"), spec.namespace_selector)
         noun, resources = "namespaces", "namespaces"
     else:
         home = policy.home
-        items = (item for plural in _KINDS for item in _items(api, f"/apis/apps/v1/namespaces/{home}/{plural}"))
+        items = (item for plural in _KINDS for item in list_items(api, f"/apis/apps/v1/namespaces/{home}/{plural}"))
         count = _count_matches(items, spec.selector)
         noun, resources = "workloads", f"{','.join(_KINDS)} -n {home}"
     fix = f"compare the labels: kubectl get {resources} --show-labels"
@@ -119,8 +119,3 @@ def _check_secret(api: Api, address: str, kind: str, title: str) -> Check:
         fix = f"see docs/notifications.md for how to create it{role}"
         return Check(name, passed=False, message=f"{error} (named by {title})", fix=fix)
     return Check(name, passed=True, message=message)
-
-
-def _items(api: Api, path: str) -> list[Object]:
-    items: list[Object] = api.call("GET", path)["items"]
-    return items

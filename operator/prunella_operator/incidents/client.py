@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from prunella_operator.incidents.summary import Described, IncidentSummary
 from prunella_operator.kubernetes import paths
-from prunella_operator.kubernetes.api import MERGE_PATCH, Api, Object
+from prunella_operator.kubernetes.api import MERGE_PATCH, Api, Object, list_items
 from prunella_workflows.model import labels
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.errors import InvalidIncident, NotFound, Permanent
@@ -17,7 +17,6 @@ from prunella_workflows.model.incident_status import IncidentStatus, Phase
 from prunella_workflows.model.validation import first_error
 
 _MAX_GROUPS = 100  # of an approval
-_PAGE_SIZE = "200"  # objects, of 6 KB and more each
 _NO_KIND = "this cluster has no Incident kind yet: prunella crds | kubectl apply --server-side -f -"
 
 
@@ -88,7 +87,7 @@ class KubeIncidents:
 
     def find(self, namespace: str | None, selector: str = "") -> Sequence[Incident]:
         """The incidents of a namespace, or of all (None), oldest first."""
-        items = self._items(namespace, labelSelector=selector, limit=_PAGE_SIZE)
+        items = self._items(namespace, labelSelector=selector)
         return sorted(map(parse, items), key=lambda item: (item.metadata.creation_timestamp, item.namespace, item.name))
 
     def check_list(self, namespace: str | None) -> None:
@@ -96,16 +95,10 @@ class KubeIncidents:
         next(self._items(namespace, limit="1"), None)
 
     def _items(self, namespace: str | None, **query: str) -> Iterator[Object]:
-        """Iterate over the objects; no more than one page of them is held."""
-        path, more = paths.incidents(namespace or ""), True
-        while more:
-            try:
-                page = self._api.call("GET", path, **query)
-            except NotFound as error:
-                raise NotFound(_NO_KIND) from error
-            yield from page["items"]
-            query["continue"] = page.get("metadata", {}).get("continue", "")
-            more = bool(query["continue"])
+        try:
+            yield from list_items(self._api, paths.incidents(namespace or ""), **query)
+        except NotFound as error:
+            raise NotFound(_NO_KIND) from error
 
     def get(self, namespace: str, name: str) -> Incident:
         """One incident."""

@@ -16,6 +16,7 @@ import structlog
 
 from prunella_operator import clock
 from prunella_operator.incidents.deduplication import REOPEN_WINDOW
+from prunella_operator.incidents.sweeping import sweep_regularly
 from prunella_operator.incidents.view import IncidentHead
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import MERGE_PATCH, Object
@@ -25,10 +26,11 @@ from prunella_operator.kubernetes.times import parse_time
 from prunella_operator.kubernetes.views.jobs import job_like_view
 from prunella_operator.kubernetes.views.pods import pod_view, stable_since
 from prunella_operator.kubernetes.views.workloads import workload_view
-from prunella_workflows.model.errors import Conflict, NotFound, Permanent, Retryable
+from prunella_workflows.model.errors import Conflict, NotFound, Permanent
 from prunella_workflows.model.labels import RECOVERED_AT
 
-_log = structlog.get_logger("prunella.recovery")
+_NAME = "prunella.recovery"
+_log = structlog.get_logger(_NAME)
 
 SWEEP_INTERVAL_SECONDS = 300.0
 _CHECK_INTERVAL_SECONDS = 0.05  # leaves the API server to more urgent requests
@@ -48,14 +50,8 @@ class RecoveryRecorder:
 
     async def run(self) -> NoReturn:
         """Record until cancelled."""
-        while True:
-            try:
-                await self.sweep()
-            except Retryable as error:
-                _log.info("recoveries are looked for later", reason=str(error))
-            except Permanent as error:
-                _log.error("cannot look for recoveries", error=str(error))
-            await asyncio.sleep(SWEEP_INTERVAL_SECONDS)
+        later, failed = "recoveries are looked for later", "cannot look for recoveries"
+        await sweep_regularly(self.sweep, SWEEP_INTERVAL_SECONDS, _NAME, later=later, failed=failed)
 
     async def sweep(self) -> None:
         """Look once at each of the workloads."""

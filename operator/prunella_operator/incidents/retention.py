@@ -14,15 +14,17 @@ import structlog
 
 from prunella_operator import clock
 from prunella_operator.config.settings import Settings
+from prunella_operator.incidents.sweeping import sweep_regularly
 from prunella_operator.incidents.view import IncidentHead, Metadata
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.observability import metrics
 from prunella_workflows.escalation.workflow import ESCALATION_LIMIT
-from prunella_workflows.model.errors import Conflict, NotFound, Permanent, Retryable
+from prunella_workflows.model.errors import Conflict, NotFound
 from prunella_workflows.model.incident_status import Phase
 
-_log = structlog.get_logger("prunella.retention")
+_NAME = "prunella.retention"
+_log = structlog.get_logger(_NAME)
 
 SWEEP_INTERVAL_SECONDS = 600.0
 MIN_AGE = timedelta(hours=3)
@@ -104,14 +106,9 @@ class Retention:
 
     async def run(self) -> NoReturn:
         """Enforce the limits until cancelled."""
-        while True:
-            await asyncio.sleep(SWEEP_INTERVAL_SECONDS)
-            try:
-                await self.sweep()
-            except Retryable as error:
-                _log.info("closed incidents are deleted later", reason=str(error))
-            except Permanent as error:
-                _log.error("cannot delete closed incidents; etcd usage will grow", error=str(error))
+        later, failed = "closed incidents are deleted later", "cannot delete closed incidents; etcd usage will grow"
+        await asyncio.sleep(SWEEP_INTERVAL_SECONDS)
+        await sweep_regularly(self.sweep, SWEEP_INTERVAL_SECONDS, _NAME, later=later, failed=failed)
 
     async def sweep(self) -> int:
         """Delete what expired; return the number of deleted incidents."""

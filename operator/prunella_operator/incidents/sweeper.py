@@ -4,21 +4,22 @@ It starts what was missed while Temporal was unavailable, and finds workflows th
 which lost its data has forgotten.
 """
 
-import asyncio
 from dataclasses import dataclass
 from typing import NoReturn
 
 import structlog
 
 from prunella_operator import clock
+from prunella_operator.incidents.sweeping import sweep_regularly
 from prunella_operator.incidents.view import IncidentView
 from prunella_operator.incidents.workflow_starter import WorkflowStarter
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.observability import outcomes
-from prunella_workflows.model.errors import Permanent, Retryable
+from prunella_workflows.model.errors import Permanent
 
-_log = structlog.get_logger("prunella.sweeper")
+_NAME = "prunella.sweeper"
+_log = structlog.get_logger(_NAME)
 
 RESYNC_INTERVAL_SECONDS = 30.0
 
@@ -36,14 +37,8 @@ class Sweeper:
 
     async def run(self) -> NoReturn:
         """Resync until cancelled."""
-        while True:
-            try:
-                await self._resync_all()
-            except Retryable as error:
-                _log.info("incidents wait for the next resync", reason=str(error))
-            except Permanent as error:
-                _log.error("cannot resync incidents", error=str(error))
-            await asyncio.sleep(RESYNC_INTERVAL_SECONDS)
+        later, failed = "incidents wait for the next resync", "cannot resync incidents"
+        await sweep_regularly(self._resync_all, RESYNC_INTERVAL_SECONDS, _NAME, later=later, failed=failed)
 
     async def _resync_all(self) -> None:
         """Inactive ones are dropped as they are read: the cluster keeps hours of them, and memory must not."""

@@ -52,6 +52,11 @@ def workload(ref: WorkloadRef) -> str:
     return f"{collection(ref.kind, ref.namespace)}/{ref.name}"
 
 
+def history(kind: str, namespace: str) -> str:
+    """The path of the revisions that the controller of a kind of workload keeps in a namespace."""
+    return collection("ReplicaSet", namespace) if kind == "Deployment" else snapshots(namespace)
+
+
 def core(namespace: str, plural: str, name: str = "") -> str:
     """The path of a core/v1 resource in a namespace."""
     return _path("/api/v1", plural, namespace, name)

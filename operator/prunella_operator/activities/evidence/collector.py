@@ -22,7 +22,13 @@ from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.views import jobs as runs
 from prunella_operator.kubernetes.views import revisions as history
 from prunella_operator.kubernetes.views.pods import pod_view
-from prunella_operator.kubernetes.views.workloads import controller_of, is_workload, workload_key, workload_view
+from prunella_operator.kubernetes.views.workloads import (
+    controlled_by,
+    controller_of,
+    is_workload,
+    workload_key,
+    workload_view,
+)
 from prunella_operator.metrics.port import NotConfigured
 from prunella_operator.metrics.usage import UsageReader
 from prunella_workflows.decisions.diagnosis.memory_kills import may_be_kill
@@ -106,18 +112,13 @@ class EvidenceCollector:
     def history(self, raw: Object) -> list[Object]:
         """The revisions that a workload's controller keeps and that it owns."""
         namespace = raw["metadata"]["namespace"]
-        if raw["kind"] == "Deployment":
-            path = paths.collection("ReplicaSet", namespace)
-        elif raw["kind"] in ("StatefulSet", "DaemonSet"):
-            path = paths.snapshots(namespace)
-        else:
+        if raw["kind"] not in ("Deployment", "StatefulSet", "DaemonSet"):
             return []
-        return self._owned(path, raw, {raw["metadata"]["uid"]})
+        return self._owned(paths.history(raw["kind"], namespace), raw, {raw["metadata"]["uid"]})
 
     def _owned(self, path: str, raw: Object, owners: set[str]) -> list[Object]:
-        """The objects with a workload's labels that one of these owners controls (by uid, never by label alone)."""
-        found = self._kube.list(path, labelSelector=format_selector(selector_of(raw)))
-        return [item for item in found if (owner := controller_of(item)) is not None and owner.uid in owners]
+        """The objects with a workload's labels that one of these owners controls."""
+        return controlled_by(owners, self._kube.list(path, labelSelector=format_selector(selector_of(raw))))
 
     def _jobs(self, raw: Object) -> list[Object]:
         """The latest Job of a CronJob: earlier failures are over."""

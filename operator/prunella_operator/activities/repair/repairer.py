@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from prunella_operator import clock
-from prunella_operator.activities.digest import digest
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.evidence.policies import effective_policy
 from prunella_operator.activities.repair.change import Change
@@ -19,6 +18,7 @@ from prunella_operator.activities.repair.guard_checks import require_pass, requi
 from prunella_operator.activities.repair.live_object import LiveObject, parse
 from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.digest import digest
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.contracts.healing import Repaired, RepairOrder, Sent, undo_id
 from prunella_workflows.decisions import guards

@@ -16,6 +16,7 @@ from prunella_operator.kubernetes.views.template_digest import release_digest
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_workflows.decisions.diagnosis.symptoms import find_symptoms
 from prunella_workflows.model import labels
+from prunella_workflows.model.image import split_image
 from prunella_workflows.model.workload import (
     ContainerView,
     PodView,
@@ -124,18 +125,12 @@ def _descent(kept: Object, raw: Object, *, compatible: bool) -> dict[str, Any]:
 
 def _is_same_program(one: Object, other: Object) -> bool:
     """Report whether the images of one template are those of the other, but for tags and additional containers."""
-    first, second = ({_repository(view.image) for view in _programs(template)} for template in (one, other))
+    first, second = ({split_image(view.image).repository for view in _programs(template)} for template in (one, other))
     return first <= second or second <= first
 
 
 def _programs(template: Object) -> list[ContainerView]:
     return [view for view in templates.container_views(template) if not view.init]
-
-
-def _repository(image: str) -> str:
-    """The image without tag and digest; a colon before the last slash is a port."""
-    path, _, name = image.partition("@")[0].rpartition("/")
-    return f"{path}/{name.partition(':')[0]}"
 
 
 def _newest_by_hash(history: Iterable[Object]) -> dict[str, Object]:

@@ -1,11 +1,10 @@
 """Pod templates: hashes that tell releases apart, the containers of a template, and the labels of its revisions."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.digest import digest
 from prunella_workflows.model.quantity import parse_bytes, parse_quantity
 from prunella_workflows.model.workload import ContainerView
 
@@ -55,8 +54,7 @@ def template_hash(template: Object) -> str:
 
 def short_hash(value: Any) -> str:
     """The first 64 bits of the SHA-256 of a JSON value."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return digest(value)[:16]
 
 
 def with_plain_resources(spec: Object) -> Object:

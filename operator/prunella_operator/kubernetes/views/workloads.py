@@ -1,7 +1,7 @@
 """Views of workloads, and owners of objects. Views are lenient about missing fields and never guess."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.times import parse_time
@@ -23,6 +23,11 @@ _KNOWN_OWNERS = {
     "apps": frozenset({"ReplicaSet", "Deployment", "StatefulSet", "DaemonSet"}),
     "batch": frozenset({"Job", "CronJob"}),
 }
+
+
+def controlled_by(owners: Container[str], objects: Iterable[Object]) -> list[Object]:
+    """The objects that one of these owners controls, by uid: labels alone prove nothing."""
+    return [item for item in objects if (owner := controller_of(item)) is not None and owner.uid in owners]
 
 
 def controller_of(raw: Object) -> OwnerRef | None:

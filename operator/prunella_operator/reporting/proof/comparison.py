@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from prunella_operator.activities.digest import digest
 from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.digest import digest
 from prunella_operator.kubernetes.times import parse_annotation_time
 from prunella_operator.reporting.proof.audit_log import LoggedWrite
 from prunella_operator.reporting.proof.bodies import required_uid, set_annotation, tested

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from prunella_operator.activities.digest import canonical, digest
 from prunella_operator.json_text import InvalidFile
+from prunella_operator.kubernetes.digest import canonical, digest
 from prunella_operator.reporting.proof.finding import Finding, Kind, Unchecked
 from prunella_operator.reporting.proof.signing import Check
 from prunella_operator.reporting.proof.statement import (

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from prunella_operator.activities.digest import canonical, digest
 from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.digest import canonical, digest
 from prunella_operator.reporting.proof.signing import Sign
 from prunella_operator.reporting.recorded_orders import RecordedOrder, RecordedWork
 from prunella_workflows.model import plan

@@ -165,3 +165,20 @@ def test_every_named_secret_is_checked_once(api):
         ("Channel shop/pager", True, "channel of type mail"),
         ("Tickets shop/jira", True, "ticket system of type jira"),
     ]
+
+
+def test_policies_of_later_pages_are_checked(api):
+    first = {"items": [named("one", "shop")], "metadata": {"continue": "more"}}
+    second = {"items": [named("two", "shop", {"grace": "soon"})], "metadata": {}}
+    asked = []
+    usual = api.call
+
+    def call(method, path, *args, **query):
+        if path != ALL:
+            return usual(method, path, *args, **query)
+        asked.append(query.get("limit"))
+        return second if query.get("continue") == "more" else first
+
+    api.call = call
+    assert [name for name, *_ in results(api)] == ["HealingPolicy shop/one", "HealingPolicy shop/two"]
+    assert asked == ["200", "200"]

@@ -9,8 +9,8 @@ from builders import an_evidence
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from prunella_operator.activities.digest import digest
 from prunella_operator.activities.recording import pack
+from prunella_operator.kubernetes.digest import digest
 from prunella_operator.reporting.proof.statement import Statement
 from prunella_operator.reporting.recorded_histories import of_incident, opened_since, parse_history
 from prunella_operator.reporting.recorded_incident import parse_recorded

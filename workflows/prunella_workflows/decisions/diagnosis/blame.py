@@ -16,6 +16,7 @@ from prunella_workflows.decisions.diagnosis.memory_kills import is_by_node
 from prunella_workflows.decisions.diagnosis.program_output import find_unreachable_address
 from prunella_workflows.decisions.diagnosis.symptoms import CONFIG_REASONS, Kind, Symptom
 from prunella_workflows.model.evidence import Evidence, IncidentSummary
+from prunella_workflows.model.image import split_image
 from prunella_workflows.model.pod_demands import PodDemands
 from prunella_workflows.model.workload import PodView, RevisionView
 
@@ -151,17 +152,11 @@ def _describe_shared_image(failure: Symptom, evidence: Evidence, current: PodDem
     if image and image in good.images.values():
         return f"the last good revision has image {image} too"
     refused = any(map(PULL_REFUSED.search, pull_messages(failure, evidence)))
-    known = {_repository(other) for other in good.images.values()}
-    if refused and image and _repository(image) in known:
-        return f"the registry refuses repository {_repository(image)}, which the last good revision uses too"
+    known = {split_image(other).repository for other in good.images.values()}
+    repository = split_image(image).repository
+    if refused and image and repository in known:
+        return f"the registry refuses repository {repository}, which the last good revision uses too"
     return ""
-
-
-def _repository(image: str) -> str:
-    """An image's name without its tag and digest."""
-    name = image.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return head + slash + last.partition(":")[0]
 
 
 def _shared_volume(failure: Symptom, current: PodDemands, good: PodDemands) -> str:

@@ -6,10 +6,10 @@ import pytest
 from fakes.kube import FakeKube, failing
 from fakes.objects import WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_snapshot, a_template, announced
 
-from prunella_operator.activities.digest import digest
 from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.digest import digest
 from prunella_operator.kubernetes.views.templates import template_hash
 from prunella_workflows.contracts.healing import RepairOrder, Sent
 from prunella_workflows.model.errors import ChangedSince, Conflict, Held, NotFound, Refused

@@ -6,8 +6,8 @@ import json
 import pytest
 from fakes.proof import ACTION, PATH, UNDO, WORKER, an_event, at, by
 
-from prunella_operator.activities.digest import digest
 from prunella_operator.json_text import InvalidFile
+from prunella_operator.kubernetes.digest import digest
 from prunella_operator.reporting.proof.finding import Kind
 from prunella_operator.reporting.proof.signing import read_private_key, read_public_key
 from prunella_workflows.model import labels
