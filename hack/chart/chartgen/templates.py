@@ -53,6 +53,7 @@ TEMPLATES = (
             "manifests/base/people.yaml",
             "manifests/base/bindings.yaml",
             "manifests/base/leader.yaml",
+            "manifests/base/records.yaml",
         ),
     ),
     Template(

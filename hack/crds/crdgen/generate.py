@@ -78,7 +78,7 @@ def _flatten(value: Any, path: str) -> Iterator[tuple[str, str]]:
         for name, below in value.items():
             yield from _flatten(below, f"{path}.{name}")
     else:
-        yield path, str(value) or '""'
+        yield path, (str(value).lower() if isinstance(value, bool) else str(value)) or '""'
 
 
 def _validation(definition: Mapping[str, Any]) -> dict[str, Schema]:

@@ -8,9 +8,10 @@ from prunella_operator.activities.evidence.telemetry import NotConfigured as NoT
 from prunella_operator.activities.evidence.telemetry import TelemetrySource
 from prunella_operator.activities.recording import DEFAULT_BYTES
 from prunella_operator.activities.repair.repairer import Repairer
-from prunella_operator.activities.report import Reporter, log_escalation
+from prunella_operator.activities.report import Reporter, log_escalation, record_trials
 from prunella_operator.activities.verify import Verifier
 from prunella_operator.kubernetes.sync_client import SyncClient
+from prunella_operator.kubernetes.track_records import TrackRecords
 from prunella_operator.metrics.port import MetricsSource, NotConfigured
 from prunella_operator.metrics.usage import UsageReader
 from prunella_operator.observability import outcomes
@@ -41,6 +42,7 @@ class Activities(healing.HealingActivities):
         self._diagnoser = Diagnoser(kube, collector, self._repairer, protected, record_bytes)
         self._verifier = Verifier(collector, metrics)
         self._reporter = Reporter(kube)
+        self._records = TrackRecords(kube)
 
     @activity.defn(name="confirm")
     def confirm(self, request: healing.ConfirmRequest) -> healing.Confirmation:
@@ -82,6 +84,7 @@ class Activities(healing.HealingActivities):
     def close(self, request: healing.ReportRequest) -> None:
         """See the contract."""
         with translate_errors():
+            record_trials(self._records, request)
             self._reporter.report(request)
         outcomes.observe(request.status)
         if request.status.phase is Phase.ESCALATED:

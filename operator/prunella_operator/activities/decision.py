@@ -4,16 +4,20 @@ from collections.abc import Iterator
 
 from prunella_workflows.contracts.healing import DiagnoseReport, DiagnoseRequest
 from prunella_workflows.decisions import guards, playbooks
+from prunella_workflows.decisions.autonomy.level import judge
+from prunella_workflows.decisions.autonomy.track_record import add_trials, of_workload
+from prunella_workflows.decisions.autonomy.trials import trials_of_attempts
 from prunella_workflows.decisions.diagnosis import memory_kills, probe_events, relapse, startup
 from prunella_workflows.decisions.diagnosis.anomalies import open_anomalies
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.telemetry.alerts import describe
 from prunella_workflows.decisions.verification.baseline import measure_baseline
+from prunella_workflows.model.autonomy import AutonomyNote, TrackRecord
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.facts import Facts
 from prunella_workflows.model.incident_status import Attempt, EvidenceNote
 from prunella_workflows.model.outcome import Cause, Diagnosis
-from prunella_workflows.model.plan import Plan
+from prunella_workflows.model.plan import Action, Plan
 from prunella_workflows.model.policy import EffectivePolicy, merge_layers
 
 _UNEXPLAINED = frozenset({Cause.BAD_RELEASE, Cause.ENVIRONMENT_CHANGED, Cause.POD_CRASH_LOOP})
@@ -35,7 +39,7 @@ def decide(request: DiagnoseRequest, facts: Facts) -> DiagnoseReport:
     case = _guard_case(request, facts, findings, policy=policy, diagnosis=diagnosis, plan=plan, attempts=attempts)
     if plan.optional and guards.first_block(guards.evaluate(guards.GUARDS, case)) is not None:
         plan, case = plan.model_copy(update={"steps": ()}), case.model_copy(update={"action": None})
-    report = _report(request, findings, diagnosis, plan, case)
+    report = _report(findings, diagnosis, plan, case)
     return report.model_copy(update={"earlier": earlier})
 
 
@@ -50,6 +54,7 @@ def _guard_case(
     attempts: tuple[Attempt, ...],
 ) -> guards.GuardCase:
     evidence, cause = facts.evidence, findings.external_cause(diagnosis.cause)
+    action = plan.steps[0].action if plan.steps else None
     return guards.GuardCase(
         now=evidence.read_at,
         incident=request.incident.name,
@@ -60,7 +65,7 @@ def _guard_case(
         protected_namespaces=facts.protected_namespaces,
         policy=policy,
         cause=diagnosis.cause,
-        action=plan.steps[0].action if plan.steps else None,
+        action=action,
         severity=request.spec.severity,
         approval=request.answer or request.spec.approval,
         incidents=evidence.incidents,
@@ -75,13 +80,29 @@ def _guard_case(
         continues=playbooks.earlier_incidents(attempts),
         undoes=plan.undoes,
         unjudged_since=relapse.find_unjudged(evidence, request.tried),
+        tried=bool(attempts),
+        autonomy=_autonomy(request, facts, policy, action, attempts),
     )
 
 
-def _report(
-    request: DiagnoseRequest, findings: Findings, diagnosis: Diagnosis, plan: Plan, case: guards.GuardCase
-) -> DiagnoseReport:
-    action, policy = case.action, case.policy
+def _autonomy(
+    request: DiagnoseRequest,
+    facts: Facts,
+    policy: EffectivePolicy,
+    action: Action | None,
+    attempts: tuple[Attempt, ...],
+) -> AutonomyNote | None:
+    """The level that the action has earned, with what this incident has shown so far; None where none must be."""
+    if not policy.autonomy.enabled:
+        return None
+    target, now = facts.evidence.workload.ref, facts.evidence.read_at
+    record = of_workload(facts.track_record or TrackRecord(), target)
+    record = add_trials(record, trials_of_attempts(request.incident.name, attempts, now))
+    return judge(record, policy.autonomy, target, action.kind if action is not None else "")
+
+
+def _report(findings: Findings, diagnosis: Diagnosis, plan: Plan, case: guards.GuardCase) -> DiagnoseReport:
+    policy = case.policy
     assert policy.limits.attempts is not None
     assert policy.approval.timeout is not None
     return DiagnoseReport(
@@ -92,10 +113,11 @@ def _report(
         baseline=measure_baseline(findings),
         attempts_max=policy.limits.attempts,
         has_checks=bool(policy.verification.checks),
-        approval_needed=action is not None and guards.approval_needed(policy, action, request.spec.severity),
+        approval_needed=guards.approval_needed(case),
         approval_timeout=policy.approval.timeout,
         approvers=policy.approval.approvers or (),
         escalation=policy.escalation,
+        autonomy=case.autonomy,
         caused_by=case.external_cause.note if case.external_cause is not None else diagnosis.caused_by,
     )
 

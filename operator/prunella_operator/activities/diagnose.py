@@ -8,6 +8,7 @@ from prunella_operator.activities.repair.guard_checks import count_blocks
 from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes.sync_client import SyncClient
+from prunella_operator.kubernetes.track_records import TrackRecords
 from prunella_workflows.contracts.healing import Confirmation, ConfirmRequest, DiagnoseReport, DiagnoseRequest
 from prunella_workflows.decisions.diagnosis.findings import Findings
 from prunella_workflows.decisions.verification import confirmation, telemetry
@@ -35,6 +36,7 @@ class Diagnoser:
         self._protected = protected
         self._record_bytes = record_bytes
         self._slots = RepairSlotAllocator(kube)
+        self._records = TrackRecords(kube)
 
     def confirm(self, request: ConfirmRequest) -> Confirmation:
         """Resolve the target and check whether the fault is present.
@@ -81,6 +83,7 @@ class Diagnoser:
             slots=self._slots.peek(request.incident.uid),
             healthy_percent=self._collector.healthy_percent(target.namespace, policy),
             protected_namespaces=self._protected,
+            track_record=self._records.read(evidence.workload.ref) if policy.autonomy.enabled else None,
         )
 
     def _preview(self, action: Action) -> str:

@@ -10,11 +10,14 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.request import AlreadyExists
 from prunella_operator.kubernetes.sync_client import SyncClient
+from prunella_operator.kubernetes.track_records import TrackRecords
 from prunella_workflows.contracts.healing import EventNote, ReportRequest
+from prunella_workflows.decisions.autonomy.trials import trials_of_repairs
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import Conflict, Forbidden, NotFound
 from prunella_workflows.model.incident import IncidentRef
 from prunella_workflows.model.incident_status import IncidentStatus
+from prunella_workflows.model.workload import WorkloadRef
 
 _INCIDENT = {"apiVersion": labels.API_VERSION, "kind": "Incident"}
 _MAX_ATTEMPTS = 5
@@ -72,6 +75,18 @@ class Reporter:
         """The reference with the uid, by which `kubectl describe` finds the Events of an object."""
         live = self._kube.get(f"{paths.collection(target['kind'], target['namespace'])}/{target['name']}")
         return {**target, "apiVersion": live["apiVersion"], "uid": live["metadata"]["uid"]}
+
+
+def record_trials(records: TrackRecords, request: ReportRequest) -> None:
+    """Count what the repairs of an incident that ends have proven, where autonomy must be earned.
+
+    Before the status is written: an incident whose end can be seen, and which can be deleted, is counted.
+    """
+    note, (kind, _, name) = request.status.autonomy, request.status.target.partition("/")
+    if note is None:
+        return
+    ref = WorkloadRef(kind=kind, namespace=request.incident.namespace, name=name, uid=note.workload_uid)
+    records.add(ref, trials_of_repairs(request.incident.name, request.status, clock.now()))
 
 
 def log_escalation(request: ReportRequest) -> None:

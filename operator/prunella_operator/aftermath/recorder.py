@@ -23,9 +23,12 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import MERGE_PATCH
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.times import parse_annotation_time
+from prunella_operator.kubernetes.track_records import WatchedTrackRecords
+from prunella_workflows.decisions.autonomy.trials import trial_of_plan
 from prunella_workflows.model.aftermath import Aftermath, AftermathOutcome
 from prunella_workflows.model.errors import Conflict, InvalidIncident, NotFound, Permanent, PrunellaError
 from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.plan import Action
 
 _NAME = "prunella.aftermath"
 _log = structlog.get_logger(_NAME)
@@ -53,6 +56,7 @@ class AftermathRecorder:
     rest: AsyncClient
     plans: PlanReader
     horizon: timedelta
+    records: WatchedTrackRecords
     namespaces: tuple[str, ...] = ()
     _decided: set[str] = field(default_factory=set)  # uids of incidents that are not looked at again
     _shown: dict[str, ShownPlan] = field(default_factory=dict)
@@ -117,9 +121,16 @@ class AftermathRecorder:
             return
         after = replace(after, well_unchanged=incident.metadata.uid in self._well)
         if found := classify(observed, after):
+            await self._count(incident, observed.step.action, found)
             await self._note(incident, found)
         elif _is_well_unchanged(observed, after):
             self._well.add(incident.metadata.uid)
+
+    async def _count(self, incident: IncidentView, action: Action, found: Aftermath) -> None:
+        """Add the plan to the track record, where autonomy must be earned. A failure delays the note."""
+        trial = trial_of_plan(incident.metadata.uid, incident.metadata.name, action.kind, found)
+        if incident.status.autonomy is not None and trial is not None:
+            await self.records.add(action.target.model_copy(update={"uid": action.require.uid}), trial)
 
     async def _note(self, incident: IncidentView, found: Aftermath) -> None:
         """Write to exactly the object that was read. If it was written to since, the next sweep decides again."""

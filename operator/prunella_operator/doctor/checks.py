@@ -8,10 +8,11 @@ from typing import Any
 from prunella_operator.config.settings import Settings
 from prunella_operator.doctor.check import Check
 from prunella_operator.doctor.encryption import check_payloads
-from prunella_operator.doctor.permissions import LEAD, check_permissions
+from prunella_operator.doctor.permissions import LEAD, RECORDS, check_permissions
 from prunella_operator.doctor.policies import check_policies
 from prunella_operator.doctor.webhook import check_webhook
 from prunella_operator.kubernetes.api import Api
+from prunella_operator.kubernetes.track_records import NAMESPACE
 from prunella_operator.metrics.port import MetricsSource, NotConfigured
 from prunella_workflows.model.errors import NotFound, PrunellaError
 from prunella_workflows.model.labels import VERSION
@@ -57,6 +58,7 @@ def _check_cluster(settings: Settings, connect: Connect, crds: Crds, now: Callab
     yield check_clock(own_time, server_time)
     yield from (check_crd(api, shipped) for shipped in crds())
     yield from check_permissions(api, settings.namespaces)
+    yield from check_permissions(api, (NAMESPACE,), (RECORDS,))
     if settings.leader_election:
         lead = dataclasses.replace(LEAD, name=settings.leader_lease_name)
         yield from check_permissions(api, (settings.leader_lease_namespace or api.namespace,), (lead,))

@@ -90,6 +90,9 @@ RULES = (
 LEAD = Rule("lead", ("get", "create", "patch"), "leases", "coordination.k8s.io")
 """Only with leader election, in the namespace of the Lease, and for the Lease of that name."""
 
+RECORDS = Rule("keep track records", ("get", "list", "create", "patch"), "configmaps")
+"""In the namespace of the track records only."""
+
 
 def check_permissions(api: Api, namespaces: tuple[str, ...], rules: tuple[Rule, ...] = RULES) -> Iterator[Check]:
     """Check the caller's permissions. One result per area keeps the output readable."""

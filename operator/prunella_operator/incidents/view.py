@@ -110,6 +110,7 @@ class Status(WireStruct, frozen=True):
     workflow: dict[str, Any] | None = None
     plan: str = ""
     aftermath: dict[str, Any] | None = None
+    autonomy: dict[str, Any] | None = None
     attempts: tuple[AttemptView, ...] = ()
 
     @property

@@ -21,6 +21,7 @@ from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.selectors import matches
 from prunella_operator.kubernetes.watch.resource import Scope, WatchTimings
 from prunella_operator.kubernetes.watch.watch import Watch
+from prunella_operator.policies.earned_levels import EarnedLevels, Surroundings
 from prunella_operator.policies.kinds import CLUSTER, NAMESPACED, PolicyKind
 from prunella_operator.policies.objects import (
     CLUSTER_POLICIES,
@@ -56,6 +57,7 @@ class PolicyStatusWriter:
 
     access: Access
     rest: AsyncClient
+    levels: EarnedLevels
     namespaces: tuple[str, ...] = ()
     timings: WatchTimings = field(default_factory=WatchTimings)
     workloads: Known[Labelled, tuple[str, Labels]] = field(init=False)
@@ -86,8 +88,16 @@ class PolicyStatusWriter:
     async def run(self, is_synced: Callable[[], bool]) -> NoReturn:
         """Write until cancelled. Nothing is counted until all watches, those on workloads included, have listed."""
         while True:
+            await self._refresh_levels()
             wait = await self._write_changes() if self._changed and is_synced() else _INTERVAL_SECONDS
             await asyncio.sleep(wait)
+
+    async def _refresh_levels(self) -> None:
+        """Note a change of track records, where a policy enables autonomy."""
+        try:
+            self._changed |= await self.levels.refresh(self._policies.values.values())
+        except (Permanent, Retryable) as error:
+            _log.warning("cannot read the track records", error=str(error))
 
     async def _write_changes(self) -> float:
         """Look at all policies; return the time to wait until the next look, in seconds."""
@@ -104,12 +114,18 @@ class PolicyStatusWriter:
     async def find_changes(self) -> AsyncIterator[tuple[Policy, PolicyStatus]]:
         """Each policy whose status is not what it should be, with what it should be."""
         groups, policies = self._group_workloads(), dict(self._policies.values)
+        around = self._surroundings()
         self._errors = {uid: judged for uid, judged in self._errors.items() if uid in policies}
         for policy in policies.values():
-            status = self._status_of(policy, groups)
+            earned = self.levels.of_policy(policy, around)
+            status = self._status_of(policy, groups).model_copy(update={"autonomy": earned})
             if status.to_object() != policy.status:
                 yield policy, status
             await asyncio.sleep(0)  # a look at many policies would never let other tasks run
+
+    def _surroundings(self) -> Surroundings:
+        policies, namespaces = tuple(self._policies.values.values()), dict(self._namespaces.values.values())
+        return Surroundings(policies, namespaces, dict(self.workloads.values))
 
     def _group_workloads(self) -> Groups:
         groups: dict[str, list[Labels]] = defaultdict(list)
@@ -142,7 +158,7 @@ class PolicyStatusWriter:
         namespace, name = policy.metadata.namespace, policy.metadata.name
         path = paths.policies(namespace) if namespace else paths.policies()
         try:
-            await self.rest.patch(f"{path}/{name}/status", {"status": status.to_object()}, MERGE_PATCH)
+            await self.rest.patch(f"{path}/{name}/status", {"status": _replace(policy, status)}, MERGE_PATCH)
         except NotFound:  # deleted meanwhile, or its definition is an older one without status
             return
         except Permanent as error:
@@ -156,3 +172,8 @@ class PolicyStatusWriter:
             _log.error(
                 "cannot write the status of a policy", namespace=meta.namespace, policy=meta.name, error=str(error)
             )
+
+
+def _replace(policy: Policy, status: PolicyStatus) -> Object:
+    """The merge patch that leaves this status and nothing else: fields that it no longer has are deleted."""
+    return dict.fromkeys(policy.status) | status.to_object()

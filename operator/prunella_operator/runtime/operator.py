@@ -26,9 +26,11 @@ from prunella_operator.incidents.sweeper import Sweeper
 from prunella_operator.incidents.workflow_starter import WorkflowStarter
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.async_client import AsyncClient, allow_writes
+from prunella_operator.kubernetes.track_records import WatchedTrackRecords
 from prunella_operator.kubernetes.watch.resource import Scope, WatchStats
 from prunella_operator.kubernetes.watch.watch import Watch
 from prunella_operator.observability import metrics, outcomes
+from prunella_operator.policies.earned_levels import EarnedLevels
 from prunella_operator.policies.status_writer import PolicyStatusWriter
 from prunella_operator.process import Process
 from prunella_operator.runtime.leader_election import LeaderElector, Timing, new_identity
@@ -76,7 +78,8 @@ async def _act(settings: Settings, access: Access, client: Client, process: Proc
         starter = WorkflowStarter(rest, client, settings.task_queue, may_act)
         intake = Intake(rest, protected)
         recorder = KnownGoodRecorder(rest, settings.known_good_after, protected)
-        policies = PolicyStatusWriter(access, rest, namespaces)
+        records = WatchedTrackRecords(rest)
+        policies = PolicyStatusWriter(access, rest, EarnedLevels(records), namespaces)
         watches: Watches = {}
         for name, source in _sources(settings, access, intake, recorder, policies):
             watches[name] = source.stats
@@ -88,7 +91,7 @@ async def _act(settings: Settings, access: Access, client: Client, process: Proc
         part.start("sweeper", Sweeper(rest, starter, namespaces).run())
         part.start("recovery", RecoveryRecorder(rest, namespaces).run())
         horizon = timedelta(hours=settings.aftermath_hours)
-        part.start("aftermath", AftermathRecorder(rest, PlanReader(client), horizon, namespaces).run())
+        part.start("aftermath", AftermathRecorder(rest, PlanReader(client), horizon, records, namespaces).run())
         part.start("retention", Retention(rest, Limits.from_settings(settings), namespaces).run())
         part.start("policies", policies.run(lambda: all(stats.synced for stats in watches.values())))
         part.start("metrics", _update_metrics(process, watches, starter))

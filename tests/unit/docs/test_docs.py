@@ -109,6 +109,7 @@ NOT_RUN = {
     "prunella incidents *": "tests/unit/operator/cli runs each of them against a scripted API",
     "prunella report *": "tests/unit/operator/cli/test_report.py has each form",
     "prunella diagnose *": "tests/unit/operator/cli/test_diagnose.py compares what it prints",
+    "kubectl -n shop get healingpolicy trust *": "tests/unit/operator/policies/test_earned_levels.py has each level",
     "kubectl cluster-info dump *": "of a person's own cluster",
     "kubectl get statefulsets,*": "of a person's own cluster",
     "prunella replay *": "tests/unit/operator/cli/test_replay.py has each form",
@@ -334,6 +335,8 @@ def shown(value):
     """A value as the pages show it."""
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(list(value) if isinstance(value, tuple | list) else value)
 
 

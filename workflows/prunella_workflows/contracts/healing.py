@@ -10,6 +10,7 @@ from temporalio import activity
 from temporalio.common import Priority
 
 from prunella_workflows.contracts.options import IDEMPOTENT, NON_IDEMPOTENT, UNTIL_DONE, WATCHING, Options
+from prunella_workflows.model.autonomy import AutonomyNote
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpec
 from prunella_workflows.model.incident_status import Attempt, CausedBy, EvidenceNote, GuardNote, IncidentStatus
@@ -110,7 +111,8 @@ class DiagnoseRequest(Value):
 class DiagnoseReport(Value):
     """The diagnosis, the plan, every guard's result, and the exact change of the next step.
 
-    `earlier`: the attempts of the incident whose fault is back, from which this one goes on. `record`: the facts that
+    `earlier`: the attempts of the incident whose fault is back, from which this one goes on. `autonomy`: the level that
+    the next step has earned, where it must be earned. `record`: the facts that
     it was decided from, packed; "" where they were not kept. Workflows never read it: it is here to be exported.
     """
 
@@ -128,6 +130,7 @@ class DiagnoseReport(Value):
     escalation: EscalationRule = EscalationRule()
     caused_by: CausedBy | None = None
     earlier: tuple[Attempt, ...] = ()
+    autonomy: AutonomyNote | None = None
     record: str = ""
 
 

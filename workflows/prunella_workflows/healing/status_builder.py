@@ -48,6 +48,7 @@ class StatusBuilder:
                 GuardNote(name=guard.name, held=guard.held, reason=guard.reason, message=guard.message)
                 for guard in report.guards
             ),
+            autonomy=report.autonomy or self._state.status.autonomy,
             plan=capitalize(str(plan.steps[0].action)) if plan.steps else "",
             diff=report.diff,
             next_step=plan.next_step,

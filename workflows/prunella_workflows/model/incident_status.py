@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from prunella_workflows.model.aftermath import Aftermath
+from prunella_workflows.model.autonomy import AutonomyNote
 from prunella_workflows.model.base import Value
 
 
@@ -250,6 +251,8 @@ class IncidentStatus(Value):
     """The observations that decided the diagnosis; a person can check each of them. Secrets are redacted."""
     guards: tuple[GuardNote, ...] = ()
     """The guards checked before acting and their results. Nothing is written while one blocks the repair."""
+    autonomy: AutonomyNote | None = None
+    """The level that the next repair has earned here. Only where the policy has autonomy.enabled."""
     attempts: tuple[Attempt, ...] = ()
     """The repairs that were tried, oldest first, with exactly what each one changed."""
     plan: str = ""

@@ -37,6 +37,9 @@ WORKLOAD_UID = f"{GROUP}/workload-uid"
 GOOD_AT = f"{GROUP}/good-at"
 READY_FOR = f"{GROUP}/ready-for"
 
+TRACK_RECORD = f"{GROUP}/track-record"
+"""The label of the ConfigMaps that keep track records."""
+
 # How an Incident was opened.
 SOURCE = f"{GROUP}/source"
 FAULT = f"{GROUP}/fault"

@@ -12,6 +12,7 @@ from pydantic import field_validator
 
 from prunella_workflows.model import promql
 from prunella_workflows.model.alert_policy import AlertPolicy
+from prunella_workflows.model.autonomy import AutonomyRule
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.duration import Duration, Memory
 from prunella_workflows.model.hours import MaintenanceWindow, QuietHours
@@ -230,6 +231,8 @@ class PolicySpec(Value):
     next incident takes its attempts over, undoes what did not last, and tries what is left. 0s disables this."""
     approval: ApprovalRule = ApprovalRule()
     """Repairs that need a person's approval, and the people who may give it."""
+    autonomy: AutonomyRule = AutonomyRule()
+    """Autonomy that each action must earn on each workload by its track record, within the mode. Off by default."""
     verification: Verification = Verification()
     """Verification of a repair by timeout, window and checks. If it fails, the repair is undone and the next tried."""
     maintenance_windows: tuple[MaintenanceWindow, ...] | None = None
@@ -307,6 +310,7 @@ BUILT_IN = PolicySpec(
     cooldown=300.0,
     relapse_window=3600.0,
     approval=ApprovalRule(when=ApprovalWhen.NEVER, actions=(), severities=(), timeout=7 * 86400.0, approvers=()),
+    autonomy=AutonomyRule(enabled=False, confidence=0.95, approval_above=0.5, heal_above=0.8, clean_run=5),
     verification=Verification(window=60.0, timeout=120.0, checks=()),
     maintenance_windows=(),
     escalation=EscalationRule(channels=(), levels=(), ticket="", quiet_hours=()),

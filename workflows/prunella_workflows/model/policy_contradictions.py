@@ -6,6 +6,7 @@ The API server refuses most of them. It does not look again at policies that wer
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from prunella_workflows.model.autonomy import AutonomyRule
 from prunella_workflows.model.hours import Hours
 from prunella_workflows.model.label_selector import LabelSelector, SelectorOperator
 from prunella_workflows.model.policy import (
@@ -40,6 +41,7 @@ def find_contradictions(spec: PolicySpec) -> Iterator[str]:
     yield from _of_limits(spec.limits)
     yield from _of_budgets(spec.budgets, whole_cluster=isinstance(spec, ClusterHealingPolicySpec))
     yield from _of_approval(spec.approval)
+    yield from _of_autonomy(spec.autonomy)
     yield from _of_hours("maintenanceWindows", spec.maintenance_windows or ())
     yield from _of_hours("escalation.quietHours", spec.escalation.quiet_hours or ())
     yield from _of_quiet_hours(spec.escalation)
@@ -75,6 +77,12 @@ def _of_approval(approval: ApprovalRule) -> Iterator[str]:
         yield "approval.when: must be ByActionOrSeverity for approval.actions and approval.severities to count"
     if by_list and not listed:
         yield "approval.when: ByActionOrSeverity needs approval.actions or approval.severities"
+
+
+def _of_autonomy(rule: AutonomyRule) -> Iterator[str]:
+    approval, heal = rule.approval_above, rule.heal_above
+    if approval is not None and heal is not None and approval > heal:
+        yield "autonomy.approvalAbove: must not be more than autonomy.healAbove"
 
 
 def _of_hours(path: str, spans: tuple[Hours, ...]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The status of a policy, written by Prunella's operator only."""
 
+from prunella_workflows.model.autonomy import EarnedLevel
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident_status import Condition
 
@@ -13,5 +14,8 @@ class PolicyStatus(Value):
     """Number of Deployments, StatefulSets and DaemonSets that the policy selects."""
     errors: tuple[str, ...] = ()
     """Errors of the spec, each with its field. Empty for a valid policy."""
+    autonomy: tuple[EarnedLevel, ...] | None = None
+    """The levels that actions have earned on the workloads that the policy selects, if it enables autonomy: the latest
+    64."""
     conditions: tuple[Condition, ...] = ()
     """The condition Ready: True while the policy is valid, False while it has errors."""

@@ -20,11 +20,16 @@ from prunella_operator.activities.repair.repair_slots import RepairSlotAllocator
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.digest import digest
 from prunella_operator.kubernetes.sync_client import SyncClient
+from prunella_operator.kubernetes.track_records import TrackRecords
 from prunella_workflows.contracts.healing import Repaired, RepairOrder, Sent, undo_id
 from prunella_workflows.decisions import guards
+from prunella_workflows.decisions.autonomy.level import judge
 from prunella_workflows.model import labels
+from prunella_workflows.model.autonomy import AutonomyNote
 from prunella_workflows.model.errors import ChangedSince, Conflict, Refused
 from prunella_workflows.model.plan import Action
+from prunella_workflows.model.policy import EffectivePolicy
+from prunella_workflows.model.workload import WorkloadRef
 
 
 class Repairer:
@@ -35,6 +40,7 @@ class Repairer:
         self._collector = collector
         self._protected = protected
         self._slots = RepairSlotAllocator(kube)
+        self._records = TrackRecords(kube)
 
     def repair(self, order: RepairOrder) -> Repaired:
         """Write if everything still holds; see the contract for the errors."""
@@ -92,7 +98,12 @@ class Repairer:
             approval=order.answer,
             continues=order.continues,
             healthy_percent=self._collector.healthy_percent(namespace, policy),
+            autonomy=self._autonomy(workload.ref, policy, order.action),
         )
+
+    def _autonomy(self, ref: WorkloadRef, policy: EffectivePolicy, action: Action) -> AutonomyNote | None:
+        """The level that the action has earned by now; None where none must be earned."""
+        return judge(self._records.read(ref), policy.autonomy, ref, action.kind) if policy.autonomy.enabled else None
 
     def _write(self, order: RepairOrder, change: Change[Any], live: LiveObject) -> Repaired:
         now = clock.now().isoformat()

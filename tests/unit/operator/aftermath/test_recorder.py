@@ -12,6 +12,7 @@ from prunella_operator.aftermath import recorder
 from prunella_operator.aftermath.plans import ShownPlan
 from prunella_operator.aftermath.recorder import AftermathRecorder
 from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.track_records import WatchedTrackRecords
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_operator.temporal.rpc import TemporalUnavailable
 from prunella_workflows.model.errors import Conflict, Forbidden, InvalidIncident, Unavailable
@@ -40,7 +41,8 @@ class Watched:
     def __init__(self, monkeypatch):
         self.rest = FakeRest()
         self.plans = FakePlans(ShownPlan(Step(action=UNDO), minute(-1), has_checks=False))
-        self.recorder = AftermathRecorder(self.rest, self.plans, timedelta(hours=24))
+        self.records = WatchedTrackRecords(self.rest)
+        self.recorder = AftermathRecorder(self.rest, self.plans, timedelta(hours=24), self.records)
         self.monkeypatch = monkeypatch
         self.put()
 
@@ -59,7 +61,7 @@ class Watched:
     async def sweep(self, shop, at):
         self.monkeypatch.setattr(clock, "now", lambda: minute(at))
         after, objects = shop.look(at), self.rest.kube.objects
-        for path in [path for path in objects if "/incidents/" not in path]:
+        for path in [path for path in objects if "/incidents/" not in path and "/configmaps/" not in path]:
             del objects[path]
         if after.workload is not None:
             self.rest.kube.put(paths.workload(WEB), after.workload)
@@ -89,6 +91,31 @@ async def test_it_is_noted_once_and_as_soon_as_it_is_clear(watched):
     await watched.sweep(shop, 90)
     assert len(watched.rest.kube.writes) == 1
     assert watched.plans.reads == 1
+
+
+EARNED = {"action": "RestoreTemplate", "level": "Observe", "message": "", "right": 0, "wrong": 0}
+
+
+async def test_a_plan_that_people_made_too_counts_for_its_action_where_autonomy_must_be_earned(watched):
+    watched.put(autonomy=EARNED)
+    await watched.sweep(Shop().undo(23).works(24), 60)
+    await watched.sweep(Shop().undo(23).works(24), 90)
+    (record,) = await watched.records.all()
+    assert (record.uid, record.workload) == (WEB.uid, "shop/Deployment/web")
+    (trial,) = record.actions["RestoreTemplate"].latest
+    assert (trial.id, trial.right, trial.incident) == ("uid-web-1", True, "web-1")
+
+
+async def test_it_counts_for_nothing_elsewhere(watched):
+    await watched.sweep(Shop().undo(23).works(24), 60)
+    assert await watched.records.all() == ()
+
+
+async def test_a_plan_that_cannot_be_counted_is_not_noted_yet(watched):
+    watched.put(autonomy=EARNED)
+    watched.rest.kube.before = failing(Forbidden("no"), part="configmaps")
+    assert await watched.sweep(Shop().undo(23).works(24), 60) is None
+    assert (await watched.sweep(Shop().undo(23).works(24), 61))["outcome"] == "SameChange"
 
 
 async def test_nothing_is_claimed_for_what_was_well_before_people_came(watched):

@@ -12,7 +12,7 @@ from prunella_operator.cli.output import ListFormat
 from prunella_operator.config.crds import crds
 from prunella_operator.config.settings import Settings
 from prunella_operator.doctor.checks import Check, check_clock, find_difference, run_checks
-from prunella_operator.doctor.permissions import RULES
+from prunella_operator.doctor.permissions import RECORDS, RULES
 from prunella_workflows.model.errors import Forbidden, NotFound, Unavailable
 from prunella_workflows.model.measurement import NoData, Why
 
@@ -73,7 +73,7 @@ def test_all_is_well():
     assert {"Kubernetes", "Clock", "CRD incidents.prunella.dev", "Permissions to repair", "Temporal"} <= {
         check.name for check in checks
     }
-    assert len(api.reviews) == sum(len(rule.verbs) for rule in RULES)
+    assert len(api.reviews) == sum(len(rule.verbs) for rule in (*RULES, RECORDS))
 
 
 def test_without_an_api_server_temporal_is_still_checked():

@@ -6,7 +6,8 @@ import pytest
 from support.api import documents
 from support.api_calls import PACKAGE, needs
 
-from prunella_operator.doctor.permissions import INCIDENTS, POLICIES, REPAIR, RULES, SNAPSHOTS, VIEW
+from prunella_operator.doctor.permissions import INCIDENTS, POLICIES, RECORDS, REPAIR, RULES, SNAPSHOTS, VIEW
+from prunella_operator.kubernetes.track_records import NAMESPACE
 
 BASE = Path(__file__).parents[4] / "manifests" / "base"
 ROLES = {document["metadata"]["name"]: document["rules"] for document in documents(BASE / "roles.yaml")}
@@ -86,6 +87,14 @@ def test_the_lease_is_written_by_a_role_of_its_own_namespace():
     assert given(role["rules"]) >= LEADER
     named = [rule for rule in role["rules"] if rule["verbs"] != ["create"]]
     assert all(rule["resourceNames"] == ["prunella-operator"] for rule in named)
+
+
+def test_track_records_are_kept_by_a_role_of_their_own_namespace():
+    namespace, role, binding = documents(BASE / "records.yaml")
+    wanted = needs(["kubernetes/track_records.py"])
+    assert given(role["rules"]) == wanted == {(verb, RECORDS.group, RECORDS.resource) for verb in RECORDS.verbs}
+    assert {namespace["metadata"]["name"], *(one["metadata"]["namespace"] for one in (role, binding))} == {NAMESPACE}
+    assert [subject["name"] for subject in binding["subjects"]] == ["prunella-operator", "prunella-worker"]
 
 
 def test_no_wildcards_no_secrets_and_no_way_to_more_rights():

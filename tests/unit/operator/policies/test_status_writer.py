@@ -12,14 +12,18 @@ from fakes.kube import FakeRest, failing
 from prunella_operator import clock
 from prunella_operator.detection.rollouts import Rollout
 from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.track_records import TrackRecords, WatchedTrackRecords
 from prunella_operator.kubernetes.watch.resource import WatchTimings
 from prunella_operator.policies import status_writer
+from prunella_operator.policies.earned_levels import EarnedLevels
 from prunella_operator.policies.kinds import PolicyKind
 from prunella_operator.policies.objects import Namespace, Policy
 from prunella_operator.policies.status_writer import PolicyStatusWriter
 from prunella_operator.tasks import end
+from prunella_workflows.model.autonomy import Trial
 from prunella_workflows.model.errors import Forbidden, NotFound, Unavailable
 from prunella_workflows.model.policy_status import PolicyStatus
+from prunella_workflows.model.workload import WorkloadRef
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 WEB, DB = {"app": "web"}, {"app": "db"}
@@ -38,7 +42,7 @@ def rest():
 
 @pytest.fixture
 def writer(rest):
-    writer = PolicyStatusWriter(FakeApi().access, rest)
+    writer = PolicyStatusWriter(FakeApi().access, rest, EarnedLevels(WatchedTrackRecords(rest)))
     for namespace, name, labels in (("shop", "web", WEB), ("shop", "db", DB), ("lab", "web", WEB)):
         put_workload(writer, namespace, name, labels)
     for name, labels in (("shop", {"stage": "production"}), ("lab", {}), ("empty", {"stage": "production"})):
@@ -166,6 +170,28 @@ async def change(writer, path, spec, generation):
     await writer._write_changes()
 
 
+async def test_earned_levels_are_shown_while_autonomy_is_enabled(writer):
+    ref = WorkloadRef(kind="Deployment", namespace="shop", name="web", uid="shop/web")
+    TrackRecords(writer.rest.kube).add(ref, [Trial(id="t1", action="Restart", right=True, at=NOW)])
+    path = put(writer, {"autonomy": {"enabled": True}})
+    await writer._refresh_levels()
+    await writer._write_changes()
+    (level,) = written(writer, path)["autonomy"]
+    assert (level["workload"], level["action"], level["level"]) == ("shop/Deployment/web", "Restart", "Observe")
+    assert level["message"].startswith("1 of 1 verified repairs and observed plans were right")
+    tell(writer, path)
+    await change(writer, path, {}, generation=2)
+    assert "autonomy" not in written(writer, path)
+
+
+async def test_records_that_cannot_be_read_delay_nothing_else(writer):
+    path = put(writer, {"autonomy": {"enabled": True}})
+    writer.rest.kube.before = failing(Forbidden("no"), part="configmaps")
+    await writer._refresh_levels()
+    await writer._write_changes()
+    assert written(writer, path)["autonomy"] == []
+
+
 async def test_pods_that_come_and_go_cause_no_work(writer):
     await writer._write_changes()
     put_workload(writer, "shop", "web", WEB, version="2")  # another number of pods
@@ -275,7 +301,8 @@ def served(plural, name, **meta):
 
 @asynccontextmanager
 async def running(api, rest, knows_workloads):
-    writer = PolicyStatusWriter(api.access, rest, timings=WatchTimings(min_backoff=0.01, max_backoff=0.04))
+    levels = EarnedLevels(WatchedTrackRecords(rest))
+    writer = PolicyStatusWriter(api.access, rest, levels, timings=WatchTimings(min_backoff=0.01, max_backoff=0.04))
     watches = [watch for _, watch in writer.watches()]
     tasks = [asyncio.create_task(watch.run()) for watch in watches]
     is_synced = lambda: all(watch.stats.synced for watch in watches) and knows_workloads()  # noqa: E731

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from prunella_workflows.decisions.diagnosis.external_cause import ExternalCause
 from prunella_workflows.decisions.diagnosis.startup import RunningInit
 from prunella_workflows.decisions.diagnosis.symptoms import select_healthy
+from prunella_workflows.model.autonomy import AutonomyNote
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.evidence import IncidentSummary
 from prunella_workflows.model.incident import Approval
@@ -24,7 +25,8 @@ class GuardCase(Value):
     """Everything that guards check. `pending` is the kubelet's report that the diagnosis still waits for, if any.
 
     `continues`: the earlier incidents whose ladder this one goes on with. `undoes`: the action is an undo of theirs.
-    `unjudged_since`: the time of a repair by a lost run of this workflow, if it has no verdict.
+    `unjudged_since`: the time of a repair by a lost run of this workflow, if it has no verdict. `autonomy`: the level
+    that the action has earned, where it must be earned. `tried`: this incident, or one that it continues, has repaired.
     """
 
     now: datetime
@@ -51,6 +53,8 @@ class GuardCase(Value):
     continues: tuple[str, ...] = ()
     undoes: bool = False
     unjudged_since: datetime | None = None
+    autonomy: AutonomyNote | None = None
+    tried: bool = False
 
     @property
     def other_incidents(self) -> list[IncidentSummary]:

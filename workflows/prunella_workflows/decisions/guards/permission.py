@@ -1,11 +1,12 @@
 """Guards for the owner's consent: opt-in and opt-out, protected namespaces, and what the policy allows."""
 
 from prunella_workflows.decisions.guards.case import Block, GuardCase
+from prunella_workflows.model.autonomy import AutonomyLevel
 from prunella_workflows.model.incident import Decision
 from prunella_workflows.model.labels import HEAL, IGNORE
 from prunella_workflows.model.outcome import Effect
-from prunella_workflows.model.plan import Action, RestoreTemplate
-from prunella_workflows.model.policy import ApprovalWhen, EffectivePolicy, PolicyMode, Rollback
+from prunella_workflows.model.plan import RestoreTemplate
+from prunella_workflows.model.policy import ApprovalWhen, PolicyMode, Rollback
 from prunella_workflows.model.workload import is_protected_namespace
 
 
@@ -63,16 +64,34 @@ def check_rollback_freeze(case: GuardCase) -> Block | None:
 
 
 def check_mode(case: GuardCase) -> Block | None:
-    """Block all writes without an opt-in: Prunella only diagnoses and shows the plan."""
+    """Block all writes without an opt-in, and those of an action that has not earned more: only the plan is shown."""
     if case.policy.mode is not PolicyMode.OBSERVE:
-        return None
+        return _check_earned(case)
     next_step = f"To let it heal: kubectl label namespace {case.workload.ref.namespace} {HEAL}=enabled"
     return Block(Effect.SHOW_ONLY, "ObserveMode", "Prunella only observes here; nothing was changed.", next_step)
 
 
+def _check_earned(case: GuardCase) -> Block | None:
+    """Block an action that has earned Observe only; after a repair that did not help, a person is needed.
+
+    An undo passes: it restores what was there before.
+    """
+    if case.action is None or case.undoes or not _has_earned(case, AutonomyLevel.OBSERVE):
+        return None
+    assert case.autonomy is not None
+    effect = Effect.ESCALATE if case.tried else Effect.SHOW_ONLY
+    next_step = f"If the plan is right, make the change: {case.action}. Its result counts for the next incident."
+    return Block(effect, "NotEarned", case.autonomy.message, next_step)
+
+
+def _has_earned(case: GuardCase, level: AutonomyLevel) -> bool:
+    """Report whether exactly this level was earned. Where none must be earned, none is."""
+    return case.autonomy is not None and case.autonomy.level is level
+
+
 def check_approval(case: GuardCase) -> Block | None:
     """Block until a person has approved, and one whom the policy names if it names any."""
-    if case.action is None or not approval_needed(case.policy, case.action, case.severity):
+    if not approval_needed(case):
         return None
     approval, approvers = case.approval, case.policy.approval.approvers or ()
     if approval is not None and not approval.is_by_one_of(approvers):
@@ -83,8 +102,14 @@ def check_approval(case: GuardCase) -> Block | None:
     return None
 
 
-def approval_needed(policy: EffectivePolicy, action: Action, severity: str) -> bool:
-    """Report whether a person must approve: never, always, or for the actions and severities that the policy lists."""
-    rule = policy.approval
-    listed = action.kind in (rule.actions or ()) or severity in (rule.severities or ())
+def approval_needed(case: GuardCase) -> bool:
+    """Report whether a person must approve: by the level that the action has earned, or as the policy says, which is
+    never, always, or for the actions and severities that it lists.
+    """
+    rule, action = case.policy.approval, case.action
+    if action is None:
+        return False
+    if _has_earned(case, AutonomyLevel.APPROVAL) and not case.undoes:
+        return True
+    listed = action.kind in (rule.actions or ()) or case.severity in (rule.severities or ())
     return rule.when is ApprovalWhen.ALWAYS or (rule.when is ApprovalWhen.BY_ACTION_OR_SEVERITY and listed)

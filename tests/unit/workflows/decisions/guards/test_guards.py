@@ -60,6 +60,7 @@ from prunella_workflows.decisions.guards.permission import (
     check_rollback_freeze,
 )
 from prunella_workflows.decisions.guards.scaling import check_autoscaler, check_disruption, check_singleton
+from prunella_workflows.model.autonomy import AutonomyNote
 from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Cause, Effect, GuardResult
@@ -109,6 +110,7 @@ OPERATED = a_deployment(
     custom_owners=(OwnerRef(api_version="monitoring.coreos.com/v1", kind="Prometheus", name="main", uid="u"),)
 )
 IGNORE = {"prunella.dev/ignore": "true"}
+UNPROVEN = AutonomyNote(level="Observe", message="0 of 0 were right.")
 
 NEXT_RELEASE = _put_back(before="hash-0", after="hash-1", at=ago(200))
 REPAIRED = (a_brief(phase=Phase.HEALED, repaired_at=ago(200)),)
@@ -216,6 +218,14 @@ HOLDS = [
         check_deletion, {"workload": a_deployment(deleting=True)}, Effect.SUPPRESS, "Deleting", id="it is being deleted"
     ),
     pytest.param(check_mode, {"policy": merge(BUILT_IN)}, Effect.SHOW_ONLY, "ObserveMode", id="no opt-in: observe"),
+    pytest.param(check_mode, {"autonomy": UNPROVEN}, Effect.SHOW_ONLY, "NotEarned", id="nothing earned yet"),
+    pytest.param(
+        check_mode,
+        {"autonomy": UNPROVEN, "tried": True},
+        Effect.ESCALATE,
+        "NotEarned",
+        id="lost by a repair of this incident",
+    ),
     pytest.param(check_kind, {"workload": _a("CronJob")}, Effect.ESCALATE, "ReportOnly", id="a CronJob is reported"),
     pytest.param(check_kind, {"workload": _a("Job")}, Effect.ESCALATE, "ReportOnly", id="a Job is reported"),
     pytest.param(
@@ -515,6 +525,10 @@ PASSES = [
     pytest.param(check_opt_out, {"namespace_labels": {"prunella.dev/ignore": "false"}}, id="ignore=false"),
     pytest.param(check_deletion, {}, id="alive"),
     pytest.param(check_mode, {}, id="mode Heal"),
+    pytest.param(check_mode, {"autonomy": AutonomyNote(level="Approval")}, id="approval earned"),
+    pytest.param(check_mode, {"autonomy": AutonomyNote(level="Heal")}, id="Heal earned"),
+    pytest.param(check_mode, {"autonomy": UNPROVEN, "action": None}, id="nothing earned, nothing to do"),
+    pytest.param(check_mode, {"autonomy": UNPROVEN, "undoes": True}, id="an undo needs no record"),
     pytest.param(check_kind, {}, id="a Deployment"),
     pytest.param(check_paused_rollout, {}, id="not paused"),
     pytest.param(check_cause_and_action, {}, id="no cause named: all"),
@@ -827,7 +841,24 @@ LISTED = {"when": "ByActionOrSeverity"}
     ],
 )
 def test_when_a_person_must_agree(rule, action, severity, needed):
-    assert approval_needed(a_policy(approval=rule), action, severity) is needed
+    case = a_guard_case(policy=a_policy(approval=rule), action=action, severity=severity)
+    assert approval_needed(case) is needed
+
+
+@pytest.mark.parametrize(("level", "needed"), [("Observe", False), ("Approval", True), ("Heal", False)])
+def test_a_person_must_agree_to_what_has_earned_approval_only(level, needed):
+    case = a_guard_case(autonomy=AutonomyNote(level=level))
+    assert approval_needed(case) is needed
+    assert (check_approval(case) is not None) is needed
+    approved = case.model_copy(update={"approval": Approval(decision="Approved", by="alice")})
+    assert check_approval(approved) is None
+
+
+def test_what_was_earned_loosens_no_rule():
+    earned = AutonomyNote(level="Heal")
+    assert check_mode(a_guard_case(policy=merge(BUILT_IN), autonomy=earned)).reason == "ObserveMode"
+    assert approval_needed(a_guard_case(policy=a_policy(approval={"when": "Always"}), autonomy=earned))
+    assert not approval_needed(a_guard_case(action=None, autonomy=AutonomyNote(level="Approval")))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,135 @@
+"""The levels that a policy's status shows, and what they cost."""
+
+import msgspec
+import pytest
+from builders import NOW, WEB
+from fakes.kube import FakeRest
+
+from prunella_operator import clock
+from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.track_records import TrackRecords, WatchedTrackRecords
+from prunella_operator.policies.earned_levels import EarnedLevels, Surroundings
+from prunella_operator.policies.objects import Policy
+from prunella_workflows.model.autonomy import Trial
+
+ENABLED = {"autonomy": {"enabled": True}, "mode": "Heal"}
+
+
+class CountedRecords(WatchedTrackRecords):
+    reads = 0
+
+    async def all(self):
+        CountedRecords.reads += 1
+        return await super().all()
+
+
+@pytest.fixture
+def rest():
+    CountedRecords.reads = 0
+    return FakeRest()
+
+
+@pytest.fixture
+def levels(rest):
+    return EarnedLevels(CountedRecords(rest))
+
+
+@pytest.fixture
+def time(monkeypatch):
+    moments = [0.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: moments[0])
+    return moments
+
+
+def a_policy(spec, namespace="shop", name="trust"):
+    meta = {"name": name, "namespace": namespace, "uid": f"uid-{name}", "resourceVersion": "1"}
+    return msgspec.convert({"metadata": meta, "spec": spec}, Policy)
+
+
+def earn(rest, right, ref=WEB, action="SetMemory"):
+    trials = [Trial(id=f"{action}-{n}", action=action, right=True, incident="web-0", at=NOW) for n in range(right)]
+    TrackRecords(rest.kube).add(ref, trials)
+
+
+def around(*policies, labels=None, uid=WEB.uid):
+    return Surroundings(policies, {"shop": {"stage": "production"}}, {uid: ("shop", labels or {"app": "web"})})
+
+
+async def shown(levels, policy, *others, **values):
+    await levels.refresh([policy])
+    found = levels.of_policy(policy, around(policy, *others, **values))
+    return [(one.workload, one.action, one.level.value) for one in found]
+
+
+async def test_each_action_of_each_workload_is_shown_with_its_reasons(levels, rest):
+    earn(rest, 7)
+    earn(rest, 20, action="Restart")
+    policy = a_policy(ENABLED)
+    assert sorted(await shown(levels, policy)) == [
+        ("shop/Deployment/web", "Restart", "Heal"),
+        ("shop/Deployment/web", "SetMemory", "Approval"),
+    ]
+    (_, memory) = levels.of_policy(policy, around(policy))[0], levels.of_policy(policy, around(policy))[-1]
+    assert "verified repairs and observed plans were right" in memory.message
+
+
+async def test_the_mode_is_the_limit_and_said(levels, rest):
+    earn(rest, 20)
+    policy = a_policy({**ENABLED, "mode": "Observe"})
+    assert await shown(levels, policy) == [("shop/Deployment/web", "SetMemory", "Observe")]
+    assert levels.of_policy(policy, around(policy))[0].message.endswith("Heal is earned, and the mode is Observe.")
+
+
+async def test_the_rule_is_that_of_the_merged_policy(levels, rest):
+    earn(rest, 7)
+    stricter = a_policy({"selector": {"matchLabels": {"app": "web"}}, "autonomy": {"approvalAbove": 0.9}}, name="web")
+    assert await shown(levels, a_policy(ENABLED), stricter) == [("shop/Deployment/web", "SetMemory", "Observe")]
+
+
+@pytest.mark.parametrize(
+    "spec", [{**ENABLED, "selector": {"matchLabels": {"app": "db"}}}, {**ENABLED, "grace": "soon"}]
+)
+async def test_workloads_of_others_and_invalid_policies_show_nothing(levels, rest, spec):
+    earn(rest, 7)
+    assert await shown(levels, a_policy(spec)) == []
+
+
+async def test_a_policy_of_the_cluster_shows_those_of_its_namespaces(levels, rest):
+    earn(rest, 7)
+    here = {**ENABLED, "namespaceSelector": {"matchLabels": {"stage": "production"}}}
+    there = {**ENABLED, "namespaceSelector": {"matchLabels": {"stage": "test"}}}
+    assert len(await shown(levels, a_policy(here, ""))) == 1
+    assert await shown(levels, a_policy(there, "")) == []
+
+
+async def test_deleted_workloads_are_not_shown(levels, rest):
+    earn(rest, 7)
+    assert await shown(levels, a_policy(ENABLED), uid="uid-of-another") == []
+
+
+async def test_it_is_bounded(levels, rest):
+    for number in range(100):
+        earn(rest, 1, action=f"Action{number:03}")
+    assert len(await shown(levels, a_policy(ENABLED))) == 64
+
+
+async def test_while_no_policy_enables_it_nothing_is_read(levels, time):
+    time[0] = 1000.0
+    off = a_policy({"autonomy": {"enabled": False}})
+    assert not await levels.refresh([off, a_policy({}), a_policy({"autonomy": "yes"})])
+    assert (CountedRecords.reads, levels.of_policy(off, around(off))) == (0, None)
+
+
+async def test_records_are_read_once_a_minute(levels, rest, time):
+    earn(rest, 7)
+    policy = a_policy(ENABLED)
+    changes = []
+    for time[0] in (0.0, 2.0, 59.0, 60.0, 121.0):
+        changes.append(await levels.refresh([policy]))
+        if time[0] == 60.0:
+            earn(rest, 9)
+    assert (changes, CountedRecords.reads) == ([True, False, False, False, True], 3)
+
+
+def test_records_are_in_their_own_namespace():
+    assert paths.track_records("prunella-records") == "/api/v1/namespaces/prunella-records/configmaps"

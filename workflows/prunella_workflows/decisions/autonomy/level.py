@@ -1,0 +1,76 @@
+"""The level that a track record has earned: as high as its lower bound allows, less one for each recent wrong trial."""
+
+from math import floor
+
+from prunella_workflows.decisions.autonomy.confidence import is_above, lower_bound
+from prunella_workflows.decisions.autonomy.track_record import of_workload
+from prunella_workflows.model.autonomy import ActionRecord, AutonomyLevel, AutonomyNote, AutonomyRule, TrackRecord
+from prunella_workflows.model.workload import WorkloadRef
+
+_LEVELS = (AutonomyLevel.OBSERVE, AutonomyLevel.APPROVAL, AutonomyLevel.HEAL)
+
+
+def judge(record: TrackRecord, rule: AutonomyRule, target: WorkloadRef, action: str) -> AutonomyNote:
+    """The level of an action on a workload, with its reasons. A record of a deleted namesake counts for nothing."""
+    if not action:
+        return AutonomyNote(level=AutonomyLevel.OBSERVE, message="No repair is planned.", workload_uid=target.uid)
+    known = of_workload(record, target).actions.get(action, ActionRecord())
+    strikes = count_strikes(known, rule)
+    level = _LEVELS[max(0, _LEVELS.index(proven_level(known, rule)) - strikes)]
+    return AutonomyNote(
+        action=action,
+        level=level,
+        message=" ".join(
+            filter(None, (record.problem, _describe(known, rule, level), _demotion(known, rule, strikes)))
+        ),
+        right=known.right,
+        wrong=known.wrong,
+        workload_uid=target.uid,
+    )
+
+
+def proven_level(record: ActionRecord, rule: AutonomyRule) -> AutonomyLevel:
+    """The highest level whose bar the lower bound of the success rate passes."""
+    approval, heal, confidence = _bars(rule)
+    if is_above(heal, record.right, record.wrong, confidence):
+        return AutonomyLevel.HEAL
+    passed = is_above(approval, record.right, record.wrong, confidence)
+    return AutonomyLevel.APPROVAL if passed else AutonomyLevel.OBSERVE
+
+
+def count_strikes(record: ActionRecord, rule: AutonomyRule) -> int:
+    """The wrong trials since the last clean run, each of which costs a level."""
+    assert rule.clean_run is not None
+    strikes = run = 0
+    for trial in reversed(record.latest):
+        run = run + 1 if trial.right else 0
+        strikes += not trial.right
+        if run == rule.clean_run:
+            break
+    return strikes
+
+
+def _bars(rule: AutonomyRule) -> tuple[float, float, float]:
+    """The bars of Approval and Heal, and the confidence. Heal never needs less than Approval."""
+    assert rule.approval_above is not None
+    assert rule.heal_above is not None
+    assert rule.confidence is not None
+    return rule.approval_above, max(rule.heal_above, rule.approval_above), rule.confidence
+
+
+def _describe(record: ActionRecord, rule: AutonomyRule, level: AutonomyLevel) -> str:
+    approval, heal, confidence = _bars(rule)
+    bound = floor(lower_bound(record.right, record.wrong, confidence) * 100) / 100
+    trials = record.right + record.wrong
+    text = f"{record.right} of {trials} verified repairs and observed plans were right"
+    text += f": a success rate above {bound:.2f} with {confidence:.0%} confidence." if trials else "."
+    needed = "" if level is AutonomyLevel.HEAL else f" Approval needs {approval:g}, Heal {heal:g}."
+    return text + needed
+
+
+def _demotion(record: ActionRecord, rule: AutonomyRule, strikes: int) -> str:
+    if not strikes:
+        return ""
+    last = next(trial for trial in reversed(record.latest) if not trial.right)
+    what = f"{strikes} wrong, the last in incident {last.incident} ({last.at:%Y-%m-%d %H:%M} UTC)"
+    return f"Lowered by {what}, until {rule.clean_run} in a row are right."

@@ -1,0 +1,36 @@
+"""The track record of a workload: trials are counted once, and a repair that did not last becomes a wrong one."""
+
+from collections.abc import Iterable
+
+from prunella_workflows.model.autonomy import ActionRecord, TrackRecord, Trial
+from prunella_workflows.model.workload import WorkloadRef
+
+MAX_LATEST = 40
+"""Trials of an action that are kept one by one; all are counted."""
+
+
+def of_workload(record: TrackRecord, ref: WorkloadRef) -> TrackRecord:
+    """The record, if it is about this workload; an empty one if it is about a deleted workload of the same name."""
+    if record.uid == ref.uid and ref.uid:
+        return record
+    return TrackRecord(uid=ref.uid, workload=f"{ref.namespace}/{ref}", problem=record.problem)
+
+
+def add_trials(record: TrackRecord, trials: Iterable[Trial]) -> TrackRecord:
+    """The record with these trials. One that it has changes nothing, unless it was right and is now found wrong."""
+    actions = dict(record.actions)
+    for trial in trials:
+        actions[trial.action] = _add(actions.get(trial.action, ActionRecord()), trial)
+    return record.model_copy(update={"actions": actions})
+
+
+def _add(record: ActionRecord, trial: Trial) -> ActionRecord:
+    known = next((one for one in record.latest if one.id == trial.id), None)
+    if known is not None and (trial.right or not known.right):
+        return record
+    latest = (*(one for one in record.latest if one.id != trial.id), trial)
+    return ActionRecord(
+        right=record.right + trial.right - (known is not None),
+        wrong=record.wrong + (not trial.right),
+        latest=latest[-MAX_LATEST:],
+    )

@@ -1,0 +1,51 @@
+"""The trials of a closed incident: what its repairs and its observed plan proved. What proves nothing is no trial."""
+
+from datetime import datetime
+
+from prunella_workflows.model.aftermath import Aftermath, AftermathOutcome
+from prunella_workflows.model.autonomy import Trial
+from prunella_workflows.model.incident_status import Attempt, IncidentStatus
+from prunella_workflows.model.outcome import Verdict
+
+_WRONG_VERDICTS = frozenset({Verdict.NOT_HEALED, Verdict.WORSE})
+_RIGHT_PLANS = frozenset({AftermathOutcome.SAME_CHANGE})
+_WRONG_PLANS = frozenset({AftermathOutcome.SAME_CHANGE_FAILED, AftermathOutcome.OTHER_CHANGE})
+
+
+def trials_of_repairs(incident: str, status: IncidentStatus, now: datetime) -> tuple[Trial, ...]:
+    """The trials of an incident that ends. Healed counts where it is proven that the change did it."""
+    proven = any(one.type == "Verified" and one.status == "True" for one in status.conditions)
+    return trials_of_attempts(incident, status.attempts, now, proven=proven)
+
+
+def trials_of_attempts(
+    incident: str, attempts: tuple[Attempt, ...], now: datetime, *, proven: bool = False
+) -> tuple[Trial, ...]:
+    """The trials of attempts. One of an earlier incident that is gone on with did not last: it is wrong."""
+    judged = ((attempt, _is_right(attempt, proven)) for attempt in attempts if attempt.written_at is not None)
+    return tuple(
+        Trial(
+            id=attempt.action_id,
+            action=attempt.action,
+            right=right,
+            incident=attempt.incident or incident,
+            at=attempt.finished_at or now,
+        )
+        for attempt, right in judged
+        if right is not None
+    )
+
+
+def _is_right(attempt: Attempt, proven: bool) -> bool | None:
+    """True for a repair that is proven to have healed, False for one that did not or was undone, None if unknown."""
+    if attempt.undone or attempt.verdict in _WRONG_VERDICTS:
+        return False
+    return True if attempt.verdict == Verdict.HEALED and proven else None
+
+
+def trial_of_plan(uid: str, incident: str, action: str, aftermath: Aftermath) -> Trial | None:
+    """The trial of an observed plan: people made the same change and it helped, or another one helped."""
+    if aftermath.outcome not in _RIGHT_PLANS | _WRONG_PLANS:
+        return None
+    right = aftermath.outcome in _RIGHT_PLANS
+    return Trial(id=uid, action=action, right=right, incident=incident, at=aftermath.decided_at)
