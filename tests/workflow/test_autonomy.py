@@ -8,6 +8,7 @@ from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.autonomy import AutonomyNote
 from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.policy import EscalationRule
 
 RULE = {"enabled": True}
 
@@ -17,7 +18,10 @@ def reported(level, **case):
     note = AutonomyNote(action="SetMemory", level=level, message="7 of 7 were right.", workload_uid=WEB.uid)
     found = a_guard_case(policy=a_policy(autonomy=RULE), autonomy=note, **case)
     return a_report(
-        guards=guards.evaluate(guards.GUARDS, found), approval_needed=guards.approval_needed(found), autonomy=note
+        guards=guards.evaluate(guards.GUARDS, found),
+        approval_needed=guards.approval_needed(found),
+        autonomy=note,
+        escalation=EscalationRule(),
     )
 
 
