@@ -176,7 +176,7 @@ def test_policies_state_the_built_in_values(plural):
             for key, below in value.items():
                 yield from leaves(below, f"{path}.{key}".lstrip("."))
         else:
-            yield path, value if value != [] else "[]"
+            yield path, str(value).lower() if isinstance(value, bool) else value if value != [] else "[]"
 
     built_in = dict(leaves(BUILT_IN.to_object()))
     assert len(built_in) > 20
