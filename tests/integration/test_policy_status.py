@@ -12,7 +12,9 @@ from prunella_operator.detection.rollouts import DEPLOYMENTS, RolloutSource
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import MERGE_PATCH
 from prunella_operator.kubernetes.async_client import AsyncClient
+from prunella_operator.kubernetes.track_records import WatchedTrackRecords
 from prunella_operator.kubernetes.watch.resource import Scope
+from prunella_operator.policies.earned_levels import EarnedLevels
 from prunella_operator.policies.status_writer import PolicyStatusWriter
 from prunella_workflows.model.errors import Forbidden
 
@@ -38,7 +40,7 @@ def put(api, namespace, name, spec):
 @asynccontextmanager
 async def writing(access, namespace):
     async with AsyncClient(access) as rest, asyncio.TaskGroup() as group:
-        writer = PolicyStatusWriter(access, rest, (namespace,))
+        writer = PolicyStatusWriter(access, rest, EarnedLevels(WatchedTrackRecords(rest)), (namespace,))
         handlers = {"emit": lambda _: None, "on_settled": lambda *_: None, "others": (writer.workloads,)}
         source = RolloutSource(access, DEPLOYMENTS, **handlers, scope=Scope(namespace))
         sources = (source, *(watch for _, watch in writer.watches()))

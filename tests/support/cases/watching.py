@@ -21,6 +21,7 @@ from prunella_operator.aftermath.recorder import AftermathRecorder
 from prunella_operator.config.settings import Settings
 from prunella_operator.kubernetes.access import load_access
 from prunella_operator.kubernetes.async_client import AsyncClient
+from prunella_operator.kubernetes.track_records import WatchedTrackRecords
 from prunella_operator.temporal.client import connect
 from prunella_workflows.model.aftermath import AftermathOutcome
 
@@ -122,7 +123,7 @@ class WatchingRun:
         access = load_access(str(self._cluster.kubeconfig), self._cluster.context)
         client = await connect(Settings.load({"temporal_address": self._prunella.settings["temporal_address"]}))
         async with AsyncClient(access) as rest:
-            recorder = AftermathRecorder(rest, PlanReader(client), HORIZON, spaces)
+            recorder = AftermathRecorder(rest, PlanReader(client), HORIZON, WatchedTrackRecords(rest), spaces)
             while not over.is_set():
                 await recorder.sweep()
                 await asyncio.sleep(_SWEEP_SECONDS)
