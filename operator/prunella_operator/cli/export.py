@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 OneName = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="Name of the incident.", autocompletion=complete_name)
+    str | None, typer.Argument(metavar="NAME", help="Name of the incident.", autocompletion=complete_name)
 ]
 Since = Annotated[
     str | None, typer.Option(metavar="SPAN|DATE", help="Instead: all that Temporal has since: 30d, 2026-11-01.")

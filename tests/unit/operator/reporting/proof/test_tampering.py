@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
 from fakes.proof import ACTION, PATH, UNDO, WORKER, an_event, at, by
@@ -12,6 +13,7 @@ from prunella_operator.reporting.proof.finding import Kind
 from prunella_operator.reporting.proof.signing import read_private_key, read_public_key
 from prunella_workflows.model import labels
 
+DOCS = Path(__file__).parents[5] / "docs" / "proof.md"
 OTHER = "/apis/apps/v1/namespaces/shop/deployments/api"
 EVE = "eve@example.com"
 
@@ -28,6 +30,13 @@ def test_nothing_was_tampered_with(scene, key):
     proof = scene.verify(check=key)
     assert (proof.findings, proof.unchecked) == ((), ())
     assert (proof.statements, proof.writes, proof.events) == (2, 2, 5)
+
+
+def test_each_kind_is_in_the_docs_and_found_by_a_test_here():
+    page, here = DOCS.read_text(encoding="utf-8"), Path(__file__).read_text(encoding="utf-8")
+    assert [kind for kind in Kind if f"`{kind}`" not in page] == []
+    assert [kind for kind in Kind if f"Kind.{kind.name}" not in here] == []
+    assert here.count("\ndef test_") >= 20
 
 
 # The statements
