@@ -50,6 +50,6 @@ def test_no_heal_is_claimed_that_our_own_repair_does_not_achieve(watched):
     assert not [one.cells for one in watched if one.claims_falsely]
 
 
-@pytest.mark.xfail(reason="docs/shadow.md: a correction elsewhere just before a rollback counts as the same change")
+@pytest.mark.xfail(reason="docs/shadow.md: a correction elsewhere just before more memory counts as the same change")
 def test_a_correction_elsewhere_is_told_apart(judged):
     assert not [one.cells for one in judged if one.case in BEYOND and one.claims_falsely]

@@ -92,6 +92,11 @@ class Shop:
         self.born, self.crashed = at, None
         return self
 
+    def older_pods(self):
+        """Pods from before the incident serve, as a rolling update leaves them."""
+        self.born = -5000
+        return self
+
     def recreate(self, template, at):
         self.uid, self.created = "uid-another", stamp(at)
         return self.change(template, at, "kubectl-create")

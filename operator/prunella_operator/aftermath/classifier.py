@@ -15,6 +15,7 @@ from prunella_operator.kubernetes.views.pods import pod_view, stable_since
 from prunella_operator.kubernetes.views.workloads import workload_view
 from prunella_workflows.model.aftermath import Aftermath, AftermathOutcome
 from prunella_workflows.model.incident import IncidentType
+from prunella_workflows.model.plan import RestoreTemplate
 from prunella_workflows.model.workload import PodView, WorkloadView
 
 HOLD = REOPEN_WINDOW
@@ -110,11 +111,26 @@ def _doubt(observed: Observed, after: Afterwards, change: Change, health: Health
         return "It was healthy before it was changed: its evidence shows since when."
     if change.at is None or change.at > observed.deadline:
         return "It was not changed within the time that counts; a longer aftermath_hours counts later changes."
-    if change.kind is ChangeKind.SAME and observed.stopped_by:
-        return (
-            f"It is healthy, but guard {observed.stopped_by} would have stopped the plan: see its reason in the status."
-        )
+    return _doubt_of_plan(observed, health) if change.kind is ChangeKind.SAME else ""
+
+
+def _doubt_of_plan(observed: Observed, health: Health) -> str:
+    """Why health after the planned change does not show that Prunella would have brought it; "" if it does."""
+    if observed.stopped_by:
+        guard = f"guard {observed.stopped_by} would have stopped the plan"
+        return f"It is healthy, but {guard}: see its reason in the status."
+    if _may_follow_a_correction(observed, health):
+        return "It is healthy, but its ConfigMaps or Secrets may have been corrected before: ask its owners."
     return ""
+
+
+def _may_follow_a_correction(observed: Observed, health: Health) -> bool:
+    """Report whether a rollback left none of the pods that had read the ConfigMaps and Secrets of that time.
+
+    More memory replaces all pods too, but what it needs rarely changes at the same time: it counts.
+    """
+    is_new = all(pod.created_at is not None and pod.created_at > observed.since for pod in health.pods)
+    return isinstance(observed.step.action, RestoreTemplate) and bool(health.view.references) and is_new
 
 
 def _late(observed: Observed, after: Afterwards) -> str:

@@ -15,6 +15,7 @@ from prunella_workflows.model.aftermath import AftermathOutcome
 
 _OOM = {"SHOP_MEMORY_MIB": "90"}
 _FAR_TOO_LARGE = {"SHOP_MEMORY_MIB": "150"}
+_BEYOND_ALL_LIMITS = {"SHOP_MEMORY_MIB": "300"}
 _RECREATE = shop.spec(strategy={"type": "Recreate"})
 _FLICKER = {"SHOP_EXIT_CODE": "1", "SHOP_EXIT_AFTER": "0s", "SHOP_EXIT_TIMES": "4", "SHOP_STATE_DIR": "/state"}
 
@@ -116,6 +117,11 @@ def _corrected_and_undone(run: CaseRun) -> None:
     _undo(run)
 
 
+def _corrected_and_raised(run: CaseRun) -> None:
+    shop.config_map(run, **_OOM)
+    _limit("128Mi")(run)
+
+
 def _bad_release(name: str, people: Act, outcome: AftermathOutcome) -> WatchedCase:
     return WatchedCase(name, shop.applied(), shop.applied(shop.bad()), people, outcome)
 
@@ -159,10 +165,11 @@ WATCHED = (
     _bad_release("changed-in-vain", shop.applied(shop.bad(3)), _GOES_ON),
     _too_large("raised-in-vain", _limit("128Mi"), _FAILED, _FAR_TOO_LARGE),
     _bad_release_and_data("undone-in-vain", _undo, _FAILED),
+    _bad_release_and_data("corrected-and-undone", _corrected_and_undone, AftermathOutcome.NOT_KNOWN),
     _bad_release("deleted", _deleted, AftermathOutcome.DELETED),
 )
 BEYOND = (
-    _bad_release_and_data("corrected-and-undone", _corrected_and_undone, AftermathOutcome.NOT_KNOWN),
+    _too_large("corrected-and-raised", _corrected_and_raised, AftermathOutcome.NOT_KNOWN, _BEYOND_ALL_LIMITS),
     _of_sample("config-error", "orders", "rollout-goes-on", _key_added, _GONE_AWAY),
 )
 """The cases of which docs/shadow.md says that they are not told apart: a correction elsewhere just before the planned

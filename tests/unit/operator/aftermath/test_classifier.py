@@ -61,6 +61,10 @@ def pinned():
 PINNED = pinned()
 WITH_SECRET = a_template(2, env=[{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "t"}}}])
 
+GOOD_WITH_SECRET = a_template(1, env=WITH_SECRET["spec"]["containers"][0]["env"])
+UNDO_WITH_SECRET = UNDO.model_copy(
+    update={"revision": UNDO.revision.model_copy(update={"template_hash": template_hash(GOOD_WITH_SECRET)})}
+)
 RESTART_WITH_SECRET = RESTART.model_copy(
     update={"require": RESTART.require.model_copy(update={"template_hash": template_hash(WITH_SECRET)})}
 )
@@ -212,6 +216,18 @@ STORIES = {
         lambda: Shop().undo(20).works(60).opens(50, "HighCPU"),
         DAY,
         Outcome.NOT_KNOWN,
+    ),
+    "a rollback of all pods that may follow a corrected Secret": (
+        UNDO_WITH_SECRET,
+        lambda: Shop().change(GOOD_WITH_SECRET, 15).works(16),
+        60,
+        Outcome.NOT_KNOWN,
+    ),
+    "a rollback to pods that had read the Secret before": (
+        UNDO_WITH_SECRET,
+        lambda: Shop().change(GOOD_WITH_SECRET, 15).older_pods().works(16),
+        60,
+        HEALED,
     ),
     "a restart that may follow a corrected Secret": (
         RESTART_WITH_SECRET,
