@@ -26,7 +26,9 @@ from prunella_workflows.model.plan import (
     Settle,
     Step,
 )
-from prunella_workflows.model.policy import BUILT_IN, EscalationRule, PolicySpec, merge
+from prunella_workflows.model.policy import BUILT_IN, PolicySpec
+from prunella_workflows.model.policy_escalation import EscalationRule
+from prunella_workflows.model.policy_merge import merge
 from prunella_workflows.model.repair_slot import RepairSlot
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView, PodDisruptionBudgetView, Scaling
 from prunella_workflows.model.telemetry import Anomaly, AnomalyKind, ServiceRef, Split, SplitKind, TelemetryView

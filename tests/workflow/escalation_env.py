@@ -9,7 +9,7 @@ from workflow.healing_env import ACTIVITIES, watcher
 from prunella_workflows.escalation.workflow import Escalation, EscalationRequest, escalation_id
 from prunella_workflows.model.incident import Acknowledgement
 from prunella_workflows.model.incident_status import EscalationNote, IncidentStatus, Phase
-from prunella_workflows.model.policy import EscalationRule
+from prunella_workflows.model.policy_escalation import EscalationRule
 from prunella_workflows.temporal.sandbox import workflow_runner
 
 ALICE = Acknowledgement(by="alice@example.org")

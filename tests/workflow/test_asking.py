@@ -12,7 +12,7 @@ from prunella_workflows.model.errors import AuthenticationError, NotFound, Unava
 from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Presence
-from prunella_workflows.model.policy import EscalationRule
+from prunella_workflows.model.policy_escalation import EscalationRule
 
 YES = Approval(decision="Approved", by="alice@example.org")
 CHAT = {"channels": ["shop/chat", "shop/mail"]}

@@ -8,7 +8,7 @@ from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.autonomy import AutonomyNote
 from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.incident_status import Phase
-from prunella_workflows.model.policy import EscalationRule
+from prunella_workflows.model.policy_escalation import EscalationRule
 
 RULE = {"enabled": True}
 

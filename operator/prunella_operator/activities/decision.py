@@ -18,7 +18,8 @@ from prunella_workflows.model.facts import Facts
 from prunella_workflows.model.incident_status import Attempt, EvidenceNote
 from prunella_workflows.model.outcome import Cause, Diagnosis
 from prunella_workflows.model.plan import Action, Plan
-from prunella_workflows.model.policy import EffectivePolicy, merge_layers
+from prunella_workflows.model.policy import EffectivePolicy
+from prunella_workflows.model.policy_merge import merge_layers
 
 _UNEXPLAINED = frozenset({Cause.BAD_RELEASE, Cause.ENVIRONMENT_CHANGED, Cause.POD_CRASH_LOOP})
 _MAX_NOTES = 30

@@ -16,7 +16,7 @@ from prunella_workflows.decisions.verification.firing_alert import wait_while_fi
 from prunella_workflows.model.errors import NotFound, PrunellaError, TargetDeleted
 from prunella_workflows.model.facts import Facts
 from prunella_workflows.model.plan import Action
-from prunella_workflows.model.policy import merge_layers
+from prunella_workflows.model.policy_merge import merge_layers
 
 
 class Diagnoser:

@@ -17,7 +17,7 @@ from prunella_workflows.model.evidence import Usage
 from prunella_workflows.model.measurement import Answer, NoData, Why
 from prunella_workflows.model.outcome import Judgement, Verdict
 from prunella_workflows.model.plan import Action, RaiseMaxReplicas, ResizePods, Scale
-from prunella_workflows.model.policy import Check
+from prunella_workflows.model.policy_verification import Check
 from prunella_workflows.model.scaling import HorizontalPodAutoscalerView
 from prunella_workflows.model.workload import PodView, WorkloadView
 

@@ -71,7 +71,7 @@ def _parse(workload: str) -> tuple[str, str]:
 def _read(kube: "SyncClient", kind: str, name: str, namespace: str) -> Document:
     from prunella_operator.activities.evidence.policies import read_layers  # noqa: PLC0415
     from prunella_operator.kubernetes.views.workloads import workload_view  # noqa: PLC0415
-    from prunella_workflows.model.policy import in_order  # noqa: PLC0415
+    from prunella_workflows.model.policy_merge import in_order  # noqa: PLC0415
 
     raw = kube.get(f"{paths.collection(kind, namespace)}/{name}")
     labels = kube.get(f"/api/v1/namespaces/{namespace}")["metadata"].get("labels") or {}

@@ -14,7 +14,8 @@ from prunella_operator.policies.kinds import CLUSTER, NAMESPACED
 from prunella_workflows.model.errors import Forbidden, NotFound, PrunellaError
 from prunella_workflows.model.label_selector import LabelSelector
 from prunella_workflows.model.labels import CHANNEL, TICKETS
-from prunella_workflows.model.policy import ClusterHealingPolicySpec, EscalationRule, HealingPolicySpec
+from prunella_workflows.model.policy import ClusterHealingPolicySpec, HealingPolicySpec
+from prunella_workflows.model.policy_escalation import EscalationRule
 
 _KINDS = ("deployments", "statefulsets", "daemonsets")
 

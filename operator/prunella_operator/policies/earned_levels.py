@@ -15,7 +15,8 @@ from prunella_operator.policies.objects import Labels, Policy
 from prunella_workflows.decisions.autonomy.level import judge
 from prunella_workflows.model.autonomy import AutonomyLevel, EarnedLevel, TrackRecord
 from prunella_workflows.model.errors import InvalidIncident
-from prunella_workflows.model.policy import EffectivePolicy, PolicyLayer, PolicyMode, merge_layers
+from prunella_workflows.model.policy import EffectivePolicy, PolicyLayer, PolicyMode
+from prunella_workflows.model.policy_merge import merge_layers
 from prunella_workflows.model.workload import WorkloadRef
 
 _MAX_LEVELS = 64

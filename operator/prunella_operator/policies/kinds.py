@@ -11,6 +11,7 @@ from prunella_operator.kubernetes.selectors import matches
 from prunella_workflows.model import policy
 from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.policy_contradictions import find_contradictions
+from prunella_workflows.model.policy_escalation import EscalationRule
 from prunella_workflows.model.validation import describe, first_error
 
 _SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z")
@@ -77,12 +78,12 @@ def address(name: str, namespace: str) -> str:
     return f"{namespace}/{name}"
 
 
-def _add_addresses(rule: policy.EscalationRule, namespace: str) -> policy.EscalationRule:
+def _add_addresses(rule: EscalationRule, namespace: str) -> EscalationRule:
     def all_of(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(address(name, namespace) for name in names)
 
     levels = tuple(level.model_copy(update={"channels": all_of(level.channels)}) for level in rule.levels or ())
-    return policy.EscalationRule(
+    return EscalationRule(
         channels=None if rule.channels is None else all_of(rule.channels),
         levels=None if rule.levels is None else levels,
         ticket=address(rule.ticket, namespace) if rule.ticket else rule.ticket,

@@ -16,7 +16,7 @@ from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpe
 from prunella_workflows.model.incident_status import Attempt, CausedBy, EvidenceNote, GuardNote, IncidentStatus
 from prunella_workflows.model.outcome import Baseline, Cause, Diagnosis, GuardResult, Judgement, Sighting
 from prunella_workflows.model.plan import Action, Plan, Settle
-from prunella_workflows.model.policy import EscalationRule
+from prunella_workflows.model.policy_escalation import EscalationRule
 from prunella_workflows.model.workload import WorkloadRef
 
 TASK_QUEUE = "prunella"

@@ -20,7 +20,7 @@ from prunella_workflows.model.base import Value
 from prunella_workflows.model.errors import NotFound
 from prunella_workflows.model.incident import Acknowledgement, IncidentRef, IncidentSpec, Severity
 from prunella_workflows.model.incident_status import Delivery, DeliveryResult, EscalationNote, IncidentStatus
-from prunella_workflows.model.policy import EscalationLevel, EscalationRule
+from prunella_workflows.model.policy_escalation import EscalationLevel, EscalationRule
 from prunella_workflows.notifications import messages
 from prunella_workflows.notifications.delivery import notify_all, sync_ticket
 from prunella_workflows.temporal.activity_calls import ActivityCaller

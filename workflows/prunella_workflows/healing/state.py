@@ -9,7 +9,7 @@ from prunella_workflows.healing.events import EventLog
 from prunella_workflows.model.incident import Acknowledgement, Approval
 from prunella_workflows.model.incident_status import Attempt, Condition, IncidentStatus, Phase, Times, WorkflowLink
 from prunella_workflows.model.outcome import Verdict
-from prunella_workflows.model.policy import EscalationRule
+from prunella_workflows.model.policy_escalation import EscalationRule
 
 
 @dataclass

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from prunella_workflows.model.base import Value
-from prunella_workflows.model.policy import Check
+from prunella_workflows.model.policy_verification import Check
 from prunella_workflows.model.quantity import format_bytes
 from prunella_workflows.model.workload import RevisionRef, WorkloadRef
 

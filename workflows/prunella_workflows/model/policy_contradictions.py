@@ -9,16 +9,10 @@ from datetime import UTC, datetime
 from prunella_workflows.model.autonomy import AutonomyRule
 from prunella_workflows.model.hours import Hours
 from prunella_workflows.model.label_selector import LabelSelector, SelectorOperator
-from prunella_workflows.model.policy import (
-    ApprovalRule,
-    ApprovalWhen,
-    Budgets,
-    ClusterHealingPolicySpec,
-    EscalationRule,
-    HealingPolicySpec,
-    Limits,
-    PolicySpec,
-)
+from prunella_workflows.model.policy import ClusterHealingPolicySpec, HealingPolicySpec, PolicySpec
+from prunella_workflows.model.policy_approval import ApprovalRule, ApprovalWhen
+from prunella_workflows.model.policy_escalation import EscalationRule
+from prunella_workflows.model.policy_limits import Budgets, Limits
 
 _ANY_MOMENT = datetime(2026, 1, 5, tzinfo=UTC)
 _WITH_VALUES = (SelectorOperator.IN, SelectorOperator.NOT_IN)

@@ -5,7 +5,8 @@ from typing import Any
 
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.labels import HEAL
-from prunella_workflows.model.policy import BUILT_IN, PolicyLayer, PolicyMode, PolicySpec, heals_by_label, in_order
+from prunella_workflows.model.policy import BUILT_IN, PolicyLayer, PolicyMode, PolicySpec
+from prunella_workflows.model.policy_merge import heals_by_label, in_order
 
 BUILT_IN_SOURCE = "built-in"
 LABEL_SOURCE = f"label {HEAL} of the namespace"

@@ -4,6 +4,7 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.policies.kinds import CLUSTER, NAMESPACED
 from prunella_workflows.model import policy
+from prunella_workflows.model.policy_merge import merge_layers
 from prunella_workflows.model.workload import WorkloadView
 
 
@@ -11,7 +12,7 @@ def effective_policy(
     kube: SyncClient, workload: WorkloadView, namespace_labels: dict[str, str]
 ) -> policy.EffectivePolicy:
     """The policy of one workload. Raises InvalidIncident, see `read_layers`."""
-    return policy.merge_layers(read_layers(kube, workload, namespace_labels), namespace_labels)
+    return merge_layers(read_layers(kube, workload, namespace_labels), namespace_labels)
 
 
 def read_layers(

@@ -14,15 +14,13 @@ from prunella_workflows.model.policy import (
     BUILT_IN,
     ClusterHealingPolicySpec,
     EffectivePolicy,
-    EscalationLevel,
-    EscalationRule,
     HealingPolicySpec,
-    Limits,
     PolicyMode,
     PolicySpec,
-    Resize,
-    merge,
 )
+from prunella_workflows.model.policy_escalation import EscalationLevel, EscalationRule
+from prunella_workflows.model.policy_limits import Limits, Resize
+from prunella_workflows.model.policy_merge import merge
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,9 @@
 import pytest
 
 from prunella_workflows.model.labels import HEAL
-from prunella_workflows.model.policy import (
-    BUILT_IN,
-    ClusterHealingPolicySpec,
-    HealingPolicySpec,
-    PolicyLayer,
-    merge_layers,
-)
+from prunella_workflows.model.policy import BUILT_IN, ClusterHealingPolicySpec, HealingPolicySpec, PolicyLayer
 from prunella_workflows.model.policy_explanation import BUILT_IN_SOURCE, LABEL_SOURCE, explain
+from prunella_workflows.model.policy_merge import merge_layers
 
 WIDE = ClusterHealingPolicySpec.model_validate(
     {

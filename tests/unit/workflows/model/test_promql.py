@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from prunella_workflows.model.policy import Check, HealingPolicySpec
+from prunella_workflows.model.policy import HealingPolicySpec
+from prunella_workflows.model.policy_verification import Check
 from prunella_workflows.model.promql import Values, check, escape, escape_regex, fill, lookback, match_any
 
 SHOP = Values("shop", "web", "Deployment", ("web-1-a", "web-1-b"))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from prunella_workflows.model.plan import Action, RaiseMaxReplicas, ResizePods, Scale, SetMemory
-from prunella_workflows.model.policy import Limits
+from prunella_workflows.model.policy_limits import Limits
 from prunella_workflows.model.quantity import format_bytes
 
 

@@ -6,7 +6,8 @@ from prunella_workflows.model.incident import Decision
 from prunella_workflows.model.labels import HEAL, IGNORE
 from prunella_workflows.model.outcome import Effect
 from prunella_workflows.model.plan import RestoreTemplate
-from prunella_workflows.model.policy import ApprovalWhen, PolicyMode, Rollback
+from prunella_workflows.model.policy import PolicyMode, Rollback
+from prunella_workflows.model.policy_approval import ApprovalWhen
 from prunella_workflows.model.workload import is_protected_namespace
 
 

@@ -9,7 +9,8 @@ from prunella_workflows.decisions.playbooks.playbook import PlanCase, preconditi
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import Attempt
 from prunella_workflows.model.plan import Plan, PodRef, ResizePods, SetMemory
-from prunella_workflows.model.policy import EffectivePolicy, Resize
+from prunella_workflows.model.policy import EffectivePolicy
+from prunella_workflows.model.policy_limits import Resize
 from prunella_workflows.model.quantity import format_bytes, parse_bytes
 from prunella_workflows.model.workload import ContainerView, PodView
 

@@ -10,7 +10,8 @@ from prunella_workflows.decisions.verification import jobs, saturation
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Presence, Sighting
-from prunella_workflows.model.policy import BackOff, EffectivePolicy
+from prunella_workflows.model.policy import EffectivePolicy
+from prunella_workflows.model.policy_limits import BackOff
 
 QUIET = 30.0
 """Seconds that pods must stay healthy before the fault counts as gone by itself (at least; a longer grace wins)."""

@@ -13,7 +13,7 @@ from prunella_workflows.model import promql
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.measurement import Answer, NoData, Reading, Why
 from prunella_workflows.model.outcome import Judgement, Verdict, inconclusive
-from prunella_workflows.model.policy import Check
+from prunella_workflows.model.policy_verification import Check
 
 _HOLDS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,

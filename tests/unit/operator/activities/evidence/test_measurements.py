@@ -21,7 +21,7 @@ from prunella_workflows.model.labels import LAST_ACTION
 from prunella_workflows.model.measurement import NoData, Reading, Series, Why
 from prunella_workflows.model.outcome import Verdict
 from prunella_workflows.model.plan import Settle
-from prunella_workflows.model.policy import Check
+from prunella_workflows.model.policy_verification import Check
 
 MI = 1 << 20
 OPENED = at(LONG_AGO)

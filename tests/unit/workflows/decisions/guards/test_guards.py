@@ -65,7 +65,8 @@ from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Cause, Effect, GuardResult
 from prunella_workflows.model.plan import PodRef
-from prunella_workflows.model.policy import BUILT_IN, merge
+from prunella_workflows.model.policy import BUILT_IN
+from prunella_workflows.model.policy_merge import merge
 from prunella_workflows.model.repair_slot import RepairSlots
 from prunella_workflows.model.scaling import Strategy
 from prunella_workflows.model.signal import OwnerRef

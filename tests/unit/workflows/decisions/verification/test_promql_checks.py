@@ -11,7 +11,7 @@ from prunella_workflows.decisions.verification.promql_checks import CheckResult,
 from prunella_workflows.model.measurement import NoData, Reading, Why
 from prunella_workflows.model.outcome import Verdict
 from prunella_workflows.model.plan import Settle
-from prunella_workflows.model.policy import Check
+from prunella_workflows.model.policy_verification import Check
 
 NOT_CONFIGURED = NoData(why=Why.NOT_CONFIGURED, message="no Prometheus is configured")
 AWAY = NoData(why=Why.UNREACHABLE, message="Prometheus cannot be reached: Connection refused")
