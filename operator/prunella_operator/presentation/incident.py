@@ -50,6 +50,7 @@ def _facts(incident: Incident) -> Table:
         ("Mode", "DryRun: nothing is written" if spec.mode == "DryRun" else ""),
         ("Suspended", "yes; resume with `prunella incidents resume`" if spec.suspend else ""),
         ("Approval", f"{approval.decision} by {approval.by}: {approval.reason}".rstrip(": ") if approval else ""),
+        ("Autonomy", f"{status.autonomy.level}: {status.autonomy.message}" if status.autonomy else ""),
         ("Healed in", status.healed_in),
         ("Afterwards", status.aftermath.message if status.aftermath else ""),
     )

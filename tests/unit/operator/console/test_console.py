@@ -37,6 +37,13 @@ async def test_the_overview_has_the_score_of_watching_where_there_is_one(browse,
     assert "Of 1 observed incident with a plan, 0 would have been healed; 1 is not judged yet." in page
 
 
+async def test_an_incident_has_the_level_that_was_earned(browse, readers):
+    earned = {"action": "SetMemory", "level": "Observe", "message": "0 of 0 were <right>."}
+    readers.own.raw.append(incident("seen", phase="DryRunDone", autonomy=earned))
+    page = await text(await browse.get("/incidents/shop/seen"))
+    assert "<dd>Observe: 0 of 0 were &lt;right&gt;.</dd>" in page
+
+
 @pytest.mark.parametrize(
     ("query", "shown"),
     [
