@@ -130,26 +130,21 @@ def _class_archive(libs: Path) -> Path:
     return archive
 
 
-def create_topics(address: str, partitions: int = PARTITIONS, replicas: int = 1, login: Login | None = None) -> None:
+def create_topics(address: str, partitions: int = PARTITIONS) -> None:
     """Create the topics of the pipeline where they are missing, one per signal and the dead letters; wait for them."""
-    client: dict[str, str | int | float | bool] = {
-        "bootstrap.servers": address,
-        "log_level": 0,
-        **(login.properties() if login else {}),
-    }
-    admin = AdminClient(client)
-    dead = NewTopic(DEAD, 1, replicas, config={"cleanup.policy": "compact"})
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    dead = NewTopic(DEAD, 1, 1, config={"cleanup.policy": "compact"})
     there = admin.list_topics(timeout=30).topics
-    topics = [NewTopic(name, partitions, replicas) for name in SIGNALS] + [dead]
+    topics = [NewTopic(name, partitions, 1) for name in SIGNALS] + [dead]
     if missing := [topic for topic in topics if topic.topic not in there]:
         for done in admin.create_topics(missing).values():
             done.result()
-        _wait_for_leaders(client, missing)
+        _wait_for_leaders(address, missing)
 
 
-def _wait_for_leaders(client: Mapping[str, str | int | float | bool], topics: Sequence[NewTopic]) -> None:
+def _wait_for_leaders(address: str, topics: Sequence[NewTopic]) -> None:
     """A new partition refuses requests for a moment."""
-    consumer = Consumer({**client, "group.id": "prunella-topics"})
+    consumer = Consumer({"bootstrap.servers": address, "log_level": 0, "group.id": "prunella-topics"})
     left = [TopicPartition(topic.topic, number) for topic in topics for number in range(topic.num_partitions)]
     deadline = time.monotonic() + _LEADERS_WITHIN
     while left:

@@ -1,5 +1,5 @@
 # Start one broker, whose number is that of its pod. The storage is formatted once, with the accounts of clients: each is
-# a file in KAFKA_USERS, with the password.
+# a file in KAFKA_USERS, with the password. No password stands on a command line, which all processes can read.
 set -eu
 umask 077
 here=$(dirname "$0")
@@ -28,9 +28,12 @@ run() {
   exec java "-Xmx$KAFKA_HEAP" "-Xms$KAFKA_HEAP" -XX:+ExitOnOutOfMemoryError \
     "-Dlog4j2.configurationFile=$here/log4j2.yaml" -cp "$KAFKA_LIBS/*" "$@"
 }
-set --
-for file in "$KAFKA_USERS"/*; do
-  set -- "$@" --add-scram "SCRAM-SHA-512=[name=${file##*/},password=$(cat "$file")]"
-done
-(run kafka.tools.StorageTool format --ignore-formatted --cluster-id cHJ1bmVsbGEtdGVsZW1ldA --config "$configuration" "$@")
+if [ ! -e "$KAFKA_DATA/meta.properties" ]; then
+  accounts=$temporary/accounts
+  for file in "$KAFKA_USERS"/*; do
+    printf '%s\n' --add-scram "SCRAM-SHA-512=[name=${file##*/},password=$(cat "$file")]"
+  done > "$accounts"
+  (run kafka.tools.StorageTool format --cluster-id cHJ1bmVsbGEtdGVsZW1ldA --config "$configuration" "@$accounts")
+  rm "$accounts"
+fi
 run kafka.Kafka "$configuration"

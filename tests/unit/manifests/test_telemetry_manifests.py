@@ -10,6 +10,7 @@ from support.api import documents
 from telemetrystack.kafka import DEAD, PARTITIONS, SIGNALS
 
 from prunella_operator.config.settings import Settings
+from prunella_operator.telemetry.kafka.configuration import GROUP
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 FOLDER = MANIFESTS / "telemetry"
@@ -108,6 +109,21 @@ def test_topics_are_those_of_the_settings_the_collector_and_the_tests():
     assert f"--partitions {PARTITIONS} " in script
     assert f"--topic {DEAD} " in script
     assert Settings.model_fields["telemetry_dead_topic"].default == DEAD
+
+
+def test_every_client_has_its_permissions_and_admin_and_the_brokers_have_all():
+    script = (FOLDER / "files" / "topics.sh").read_text()
+    (signals,) = re.findall(r'^signals="(.*)"$', script, re.MULTILINE)
+    assert signals == " ".join(f"--topic {topic}" for topic in SIGNALS)
+    assert re.findall(r"^allow (.*)$", script, re.MULTILINE) == [
+        "collector --operation Write $signals",
+        f"prunella --operation Read $signals --group {GROUP}",
+        f"prunella --operation Write --topic {DEAD}",
+        f"keda --operation Describe $signals --group {GROUP}",
+    ]
+    properties = dict(line.split("=", 1) for line in _lines(FOLDER / "files" / "server.properties"))
+    assert properties["super.users"] == "User:admin;User:CN=telemetry-kafka"
+    assert "allow.everyone.if.no.acl.found" not in properties
 
 
 def test_the_collector_loses_nothing_and_keeps_traces_together():
