@@ -61,7 +61,7 @@ examples:
 
 def plan(options):
     """The events of this run, by the mix and the seed."""
-    kinds = tuple(kind for kind in mix.load() if not (options.quick and kind.slow))
+    kinds = tuple(kind for kind in mix.load() if options.only in ("", kind.name) and not (options.quick and kind.slow))
     return mix.draw(kinds, options.events, options.minutes, options.services, options.seed)
 
 
@@ -140,7 +140,7 @@ async def with_watches(access, play, events):
 
 def new_day(options):
     """The figures of a run that begins."""
-    wanted = {key: getattr(options, key) for key in ("events", "minutes", "services", "seed", "quick")}
+    wanted = {key: getattr(options, key) for key in ("events", "minutes", "services", "seed", "quick", "only")}
     return Day(
         {**wanted, "pods": options.services * REPLICAS, "day": sum(kind.count for kind in mix.load())}, load=load()
     )
@@ -153,6 +153,7 @@ def arguments():
     add("--minutes", type=float, default=40, help="the time within which they begin (default: %(default)s)")
     add("--services", type=int, default=500, help="services of four pods each (default: %(default)s)")
     add("--seed", type=int, default=2026, help="what decides times and services (default: %(default)s)")
+    add("--only", default="", choices=[kind.name for kind in mix.load()], help="events of this kind only")
     add("--quick", action="store_true", help="without the kinds that take more than five minutes")
     add("--patience", type=float, default=18, help="minutes until an event is given up (default: %(default)s)")
     add("--keep", action="store_true", help="leave the cluster, with its services, for the next run")

@@ -15,7 +15,7 @@ from fakes.httpd import Answer, Asked, Httpd
 from prunella_operator import clock
 
 _CPU, _MEMORY = "container_cpu_usage_seconds_total", "container_memory_working_set_bytes"
-_PODS = re.compile(r'pod=~"([^"]*)"')
+_PODS = re.compile(r'pod=~"\(\?:([^"]*)\)"')
 _EVERY_SECONDS, _READINGS = 15, 5
 _USED_MEMORY = 32 << 20
 

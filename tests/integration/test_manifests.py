@@ -37,12 +37,14 @@ def path_of(api, document):
 
 
 @pytest.fixture(scope="module")
-def system_namespace(api):
-    """Prunella's namespace, as strict as the manifests make it."""
-    labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
-    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME, "labels": labels}})
+def system_namespace(cluster, api):
+    """Prunella's namespace, and that of the track records, as strict as the manifests make them."""
+    namespaces = [document for document in rendered(cluster, MANIFESTS / "base") if document["kind"] == "Namespace"]
+    for namespace in namespaces:
+        api.apply(namespace)
     yield HOME
-    gone(api, f"/api/v1/namespaces/{HOME}")
+    for namespace in namespaces:
+        gone(api, f"/api/v1/namespaces/{namespace['metadata']['name']}")
 
 
 @pytest.mark.parametrize("folder", BASES, ids=lambda path: path.name)

@@ -126,6 +126,7 @@ def test_a_saturated_service_is_scaled_out_until_its_alert_ends(monkeypatch):
         reader = UsageReader(FakeKube(), Prometheus(server.url, 5))
         usage = reader.now(WEB, views)
         assert reader.growth(WEB, views).why is Why.EMPTY
+    assert {container.pod for container in usage.containers} == {view.name for view in views}
     workload = a_deployment(a_container(cpu_request=0.01), replicas=REPLICAS)
     values = {"incident": a_spec(type=IncidentType.HIGH_CPU), "workload": workload, "usage": usage, "read_at": usage.at}
     diagnosis, plan = decide(Findings(an_evidence(*views, **values)), a_policy())
