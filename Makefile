@@ -109,8 +109,9 @@ chart: setup ## write the templates of the Helm chart (charts/prunella) from the
 dist: setup ## write the packaged chart and an install-OVERLAY.yaml for each overlay into dist (IMAGE=REGISTRY/prunella)
 	@$(BIN)/python hack/chart --dist dist $(if $(IMAGE),--image $(IMAGE))
 
-package: setup ## build the Python package (wheel and source) into dist
+package: setup ## build the Python packages into dist: prunella (wheel and source), and prunella-client (wheel)
 	@$(BIN)/python -m hatchling build -d dist
+	@cd client && ../$(BIN)/python -m hatchling build -t wheel -d ../dist
 
 format: setup ## put the code into its format and fix what can be fixed
 	@$(BIN)/ruff format --quiet .
@@ -145,6 +146,7 @@ lock: setup ## resolve the dependencies again
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile pyproject.toml --group dev --extra embedded --extra telemetry --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-image.lock
+	@$(BIN)/uv pip compile client/pyproject.toml --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-client.lock
 	@$(BIN)/uv pip compile pyproject.toml --extra embedded --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-embedded.lock
 	@$(BIN)/uv pip compile pyproject.toml --extra telemetry --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-telemetry.lock
 	@$(BIN)/uv pip compile pyproject.toml --group orders --constraint requirements.lock --generate-hashes --universal --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" -o requirements-orders.lock

@@ -47,7 +47,8 @@ from workloads import Breaker  # noqa: E402
 from prunella_operator.kubernetes import paths  # noqa: E402
 from prunella_workflows.healing.workflow import SelfHealing  # noqa: E402
 from prunella_workflows.model.incident import IncidentRef  # noqa: E402
-from prunella_workflows.temporal.tracing import TraceContext, header_of  # noqa: E402
+from prunella_workflows.model.trace_context import TraceContext  # noqa: E402
+from prunella_workflows.temporal.tracing import header_of  # noqa: E402
 
 TARGET = 5.0  # percent
 QUEUE = "prunella-test"

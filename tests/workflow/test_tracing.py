@@ -21,7 +21,7 @@ from workflow.healing_env import (
 from prunella_operator.observability import tracing
 from prunella_operator.observability.interceptors import TracingInterceptor
 from prunella_workflows.model.errors import Conflict
-from prunella_workflows.temporal.tracing import TraceContext
+from prunella_workflows.model.trace_context import TraceContext
 
 ALERT = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
 

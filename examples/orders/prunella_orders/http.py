@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from prunella_operator.observability import tracing
 from prunella_orders import metrics
 from prunella_workflows.model.errors import Unavailable
-from prunella_workflows.temporal.tracing import TraceContext
+from prunella_workflows.model.trace_context import TraceContext
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -12,12 +12,13 @@ from prunella_operator import clock
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = (
+    "requirements-client.lock",
     "requirements-image.lock",
     "requirements-embedded.lock",
     "requirements-telemetry.lock",
     "requirements-orders.lock",
 )
-"""The packages of the image, and of those of the quickstart, the telemetry worker and the order application."""
+"""The packages of the client, the image, and the images of quickstart, telemetry worker and order application."""
 TESTED = "requirements.lock"
 FAULTY, UNKNOWN = 1, 3
 """Exit codes: a fault was found; or none was, but not every package was audited."""

@@ -5,11 +5,14 @@ It fills Prunella's settings that are not set otherwise. Certificates, server na
 
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
-
-from temporalio.envconfig import ClientConfigProfile
+from typing import TYPE_CHECKING
 
 from prunella_workflows.model.errors import Permanent
+
+if TYPE_CHECKING:
+    from temporalio.envconfig import ClientConfigProfile
 
 _FILE = "TEMPORAL_CONFIG_FILE"
 _BOOLEANS = frozenset({"true", "1", "false", "0"})
@@ -27,12 +30,14 @@ class ProfileError(Permanent):
     """Temporal's configuration is invalid; the message names the file or variable, and quotes no value."""
 
 
-def load_profile(environ: Mapping[str, str]) -> ClientConfigProfile:
+def load_profile(environ: Mapping[str, str]) -> "ClientConfigProfile":
     """Read the profile of this environment, with its variables applied. Empty variables do not count.
 
     Raises:
         ProfileError: the file or profile is missing or invalid, or a variable is.
     """
+    from temporalio.envconfig import ClientConfigProfile  # noqa: PLC0415 - prunella-client has no Temporal SDK
+
     given = {name: value for name, value in environ.items() if value}
     file = given.get(_FILE)
     if file and not Path(file).exists():  # the SDK would silently ignore it
@@ -47,7 +52,9 @@ def load_profile(environ: Mapping[str, str]) -> ClientConfigProfile:
 
 
 def profile_settings(environ: Mapping[str, str]) -> dict[str, str | bool]:
-    """The settings that the profile fills. Raises ProfileError."""
+    """The settings that the profile fills; none in prunella-client, which has no Temporal SDK. Raises ProfileError."""
+    if not find_spec("temporalio"):
+        return {}
     profile = load_profile(environ)
     found = {
         "temporal_address": profile.address,

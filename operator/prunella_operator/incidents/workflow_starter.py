@@ -26,8 +26,8 @@ from prunella_workflows.healing.workflow import SelfHealing
 from prunella_workflows.model.errors import Conflict, InvalidIncident, NotFound
 from prunella_workflows.model.incident import Acknowledgement, Approval, IncidentSpec
 from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.trace_context import TraceContext
 from prunella_workflows.model.validation import first_error
-from prunella_workflows.temporal.tracing import TraceContext
 
 T = TypeVar("T")
 

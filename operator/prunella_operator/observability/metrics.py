@@ -1,9 +1,10 @@
 """Prometheus metrics of the operator. Names start with `prunella_`; labels are of bounded number, never pod names."""
 
 import platform
-from importlib.metadata import version
 
 from prometheus_client import Counter, Gauge, Histogram
+
+from prunella_operator.config.version import installed_version
 
 SIGNALS = Counter(
     "prunella_signals",
@@ -59,7 +60,7 @@ WATCH_SYNCED = Gauge("prunella_watch_synced", "Whether the first list was read (
 LEADER = Gauge("prunella_leader", "Whether this operator is the one that acts (0 or 1).")
 READY = Gauge("prunella_ready", "Whether a part of the operator is ready (0 or 1).", ["part"])
 BUILD = Gauge("prunella_build_info", "Which build runs here; the value is always 1.", ["version", "python"])
-BUILD.labels(version("prunella"), platform.python_version()).set(1)
+BUILD.labels(installed_version(), platform.python_version()).set(1)
 
 
 def forget() -> None:

@@ -16,7 +16,7 @@ from opentelemetry import context, trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from prunella_workflows.model.redaction import redact
-from prunella_workflows.temporal.tracing import TraceContext
+from prunella_workflows.model.trace_context import TraceContext
 
 NAME = "prunella"
 _ERROR = 400

@@ -37,7 +37,7 @@ def pin(name, version="1.2", *hashed):
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "requirements-image.lock").write_text("# made by a tool\n" + pin("alpha") + pin("beta"))
-    for image in ("embedded", "telemetry", "orders"):
+    for image in ("client", "embedded", "telemetry", "orders"):
         (tmp_path / f"requirements-{image}.lock").write_text(pin("alpha"))
     everything = [pin("alpha"), pin("beta", "1.2", "beta", "beta-wheel"), pin("gamma"), pin("delta")]
     (tmp_path / "requirements.lock").write_text("".join(everything))

@@ -6,7 +6,6 @@ the worker that ends the run: after replays, moves between workers and days of w
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,34 +23,13 @@ from temporalio.worker import (
 )
 
 from prunella_workflows.model.incident_status import IncidentStatus
+from prunella_workflows.model.trace_context import TraceContext
 
 HEADER = "traceparent"
 """The header of calls between workflows, activities and clients; its value is W3C trace context."""
 
 EMIT = "prunella_emit_span"
 """The function outside of the sandbox that takes a `WorkflowSpan`."""
-
-_SHAPE = re.compile(r"^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\Z")
-
-
-@dataclass(frozen=True)
-class TraceContext:
-    """The parent of a span: trace and span ids as hexadecimal digits, and whether the trace is recorded."""
-
-    trace_id: str
-    span_id: str
-    flags: str = "01"
-
-    @classmethod
-    def parse(cls, text: str) -> "TraceContext | None":
-        """Parse a W3C traceparent; None when it is invalid (https://www.w3.org/TR/trace-context/)."""
-        match = _SHAPE.match(text)
-        if match is None or set(match[1]) == {"0"} or set(match[2]) == {"0"}:
-            return None
-        return cls(*match.groups())
-
-    def __str__(self) -> str:
-        return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from prunella_operator.observability import tracing
 from prunella_operator.observability.resource import resource
 from prunella_workflows.model.alert import Alert, AlertStatus
 from prunella_workflows.model.errors import NotFound, Unavailable
-from prunella_workflows.temporal.tracing import TraceContext
+from prunella_workflows.model.trace_context import TraceContext
 
 ALERT = Alert(fingerprint="f", status=AlertStatus.FIRING, labels={"alertname": "WebIsDown"}, starts_at=NOW)
 RECORDED = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")

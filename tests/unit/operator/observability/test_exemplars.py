@@ -7,7 +7,7 @@ from opentelemetry.trace import NonRecordingSpan
 
 from prunella_operator.observability import metrics, tracing
 from prunella_operator.runtime.health_endpoints import build_app
-from prunella_workflows.temporal.tracing import TraceContext
+from prunella_workflows.model.trace_context import TraceContext
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
