@@ -1,4 +1,5 @@
-"""Leftovers of Prunella in a cluster: annotations and labels on workloads and its own objects, snapshots, its Lease.
+"""Leftovers of Prunella in a cluster: annotations and labels on workloads and its own objects, snapshots, track
+records, its Lease.
 A finalizer with its name is removed, no matter who set it: Prunella sets none. What belongs to the users is kept:
 incidents, policies, CRDs, and labels that opt in or out.
 """
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
+from prunella_operator.kubernetes.track_records import NAMESPACE
 from prunella_operator.kubernetes.views.revisions import SNAPSHOTS
 from prunella_workflows.model import labels
 from prunella_workflows.model.errors import NotFound
@@ -68,6 +70,7 @@ def find_leftovers(cluster: "SyncClient", namespaces: tuple[str, ...], lease: tu
             yield from _find_keys(cluster, *kind, scope)
     for scope in scopes:
         yield from _find_snapshots(cluster, f"{_APPS}{scope}/controllerrevisions")
+    yield from _find_records(cluster)
     yield from _find_lease(cluster, *lease)
 
 
@@ -104,6 +107,13 @@ def _find_snapshots(cluster: "SyncClient", collection: str) -> Iterator[Leftover
         meta = item["metadata"]
         path = paths.snapshots(meta["namespace"], meta["name"])
         yield Leftover(f"ControllerRevision {_name(meta)}", "snapshot", path, meta["uid"])
+
+
+def _find_records(cluster: "SyncClient") -> Iterator[Leftover]:
+    for item in cluster.metadata(paths.track_records(NAMESPACE), labelSelector=f"{labels.TRACK_RECORD}=true"):
+        meta = item["metadata"]
+        path = paths.track_records(meta["namespace"], meta["name"])
+        yield Leftover(f"ConfigMap {_name(meta)}", "track record", path, meta["uid"])
 
 
 def _find_lease(cluster: "SyncClient", namespace: str, name: str) -> Iterator[Leftover]:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 from prunella_operator.json_text import InvalidFile
+from prunella_operator.kubernetes.track_records import NAMESPACE as RECORDS_NAMESPACE
 from prunella_operator.reporting.proof.audit_log import AuditLog, LoggedWrite
 from prunella_operator.reporting.proof.bodies import carried_annotation, set_annotation
 from prunella_operator.reporting.proof.comparison import compare, is_about_pod, is_in_time
@@ -29,6 +30,7 @@ _OWN = frozenset(
     }
 )
 """Group, resource and subresource of what needs no statement: Prunella's own, Events, its Lease, and questions."""
+_RECORDS = ("", "configmaps", "")
 _SNAPSHOTS = ("apps", "controllerrevisions", "")
 _SNAPSHOT = "-prunella-"
 
@@ -138,9 +140,10 @@ def _require_covered(stated: Stated, log: AuditLog) -> None:
 
 
 def _is_own(write: LoggedWrite) -> bool:
-    """Report whether this needs no statement; only the name of a snapshot differs from other revisions."""
+    """Report whether this needs no statement; its name marks a snapshot, its namespace a track record."""
     kind = (write.group, write.resource, write.subresource)
-    return kind in _OWN or (kind == _SNAPSHOTS and _SNAPSHOT in write.name)
+    is_record = kind == _RECORDS and write.namespace == RECORDS_NAMESPACE and write.verb != "delete"
+    return kind in _OWN or (kind == _SNAPSHOTS and _SNAPSHOT in write.name) or is_record
 
 
 def _in_whose_name(write: LoggedWrite) -> str:

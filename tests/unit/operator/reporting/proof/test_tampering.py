@@ -311,11 +311,22 @@ def test_a_deletion_whose_body_has_options_is_no_rehearsal_by_its_query(scene):
         pytest.param({"apiGroup": "coordination.k8s.io", "resource": "leasecandidates"}, id="no Lease"),
         pytest.param({"apiGroup": "apps", "resource": "controllerrevisions", "name": "web-1"}, id="no snapshot"),
         pytest.param({"apiGroup": "other", "resource": "events"}, id="no Event"),
+        pytest.param({"resource": "configmaps", "namespace": "shop", "name": "a"}, id="no track record"),
         pytest.param({}, id="no object"),
     ],
 )
 def test_a_write_that_only_resembles_our_own_kinds(scene, reference):
     scene.log.insert(3, an_event(50, OTHER, {"spec": {}}, objectRef=reference))
+    assert scene.found() == {Kind.NO_STATEMENT}
+
+
+RECORD = {"resource": "configmaps", "namespace": "prunella-records", "name": "prunella-record-1"}
+
+
+def test_a_track_record_needs_no_statement_and_its_deletion_does(scene):
+    scene.log.insert(3, an_event(50, OTHER, {"data": {}}, objectRef=RECORD))
+    assert scene.found() == set()
+    scene.log.insert(4, an_event(51, OTHER, {}, objectRef=RECORD, verb="delete"))
     assert scene.found() == {Kind.NO_STATEMENT}
 
 
