@@ -7,6 +7,7 @@ Incident: so no trial is lost when Incidents are deleted.
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 from pydantic import ValidationError
@@ -15,12 +16,14 @@ from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import MERGE_PATCH, Object
 from prunella_operator.kubernetes.async_client import AsyncClient
 from prunella_operator.kubernetes.request import AlreadyExists
-from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_workflows.decisions.autonomy.track_record import add_trials, of_workload
 from prunella_workflows.model.autonomy import TrackRecord, Trial
 from prunella_workflows.model.errors import Conflict, Forbidden, NotFound, Permanent
 from prunella_workflows.model.labels import TRACK_RECORD
 from prunella_workflows.model.workload import WorkloadRef
+
+if TYPE_CHECKING:
+    from prunella_operator.kubernetes.sync_client import SyncClient
 
 _log = structlog.get_logger("prunella.autonomy")
 
@@ -35,7 +38,7 @@ _BUSY = "a track record changes faster than it can be written"
 class TrackRecords:
     """The records as activities read and write them."""
 
-    kube: SyncClient
+    kube: "SyncClient"
 
     def read(self, ref: WorkloadRef) -> TrackRecord:
         """The record of a workload. One that cannot be read is empty, and says why: nothing is earned by it."""
