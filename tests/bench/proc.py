@@ -26,6 +26,8 @@ def usage(pid: int) -> Usage:
     folder = Path(f"/proc/{pid}")
     fields = (line.split() for line in (folder / "status").read_text().splitlines())
     status = {words[0]: words[1] for words in fields if len(words) > 1}
+    if "VmRSS:" not in status:  # it has ended, and its parent has not noticed yet
+        raise FileNotFoundError(f"{folder} is of a process that has ended")
     user, system = (folder / "stat").read_text().rpartition(")")[2].split()[11:13]
     return Usage(
         rss=int(status["VmRSS:"]) / 1024,

@@ -2,7 +2,9 @@
 
 import os
 import random  # noqa: TID251 - with a seed
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,15 @@ def test_a_process_is_read_from_proc():
     assert found.cpu > 0
     assert found.threads >= 1
     assert found.files >= 3
+
+
+def test_a_process_that_has_ended_is_gone_even_before_its_parent_notices():
+    child = subprocess.Popen(["true"])
+    while (Path("/proc") / str(child.pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.01)
+    with pytest.raises(FileNotFoundError, match="has ended"):
+        usage(child.pid)
+    child.wait()
 
 
 def test_percentiles():
