@@ -18,13 +18,11 @@ import pytest
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec
 from localcluster import jars
 from otlpload.generator import Generator
 from otlpload.sender import Sender
@@ -191,8 +189,8 @@ def addresses(brokers, commands, login):
     """The addresses of brokers that have the topics, with a record in each, and know the group."""
     found = tuple(f"{broker.address}:9092" for broker in brokers)
     assert not any(_write(found, login["admin"], topic) for topic in (*SIGNALS, DEAD))
-    admin = AdminClient(_client(found, login["admin"]))
-    until(lambda: _offsets(admin).exception(60) is None, 60, "the group's coordinator answers")
+    with closing(_consumer(found, login["admin"])) as consumer:
+        until(lambda: _committed(consumer), 60, "the group's coordinator answers")
     return found
 
 
@@ -251,13 +249,11 @@ def test_a_user_may_do_what_it_is_for_and_no_more(addresses, login, user, writes
 
 
 def test_keda_sees_the_lag_and_may_not_move_it(addresses, login):
-    admin = AdminClient(_client(addresses, login["keda"]))
-    assert _offsets(admin).result(60).group_id == GROUP
-    (latest,) = admin.list_offsets({TopicPartition(LOGS, 0): OffsetSpec.latest()}).values()
-    assert latest.result(60).offset >= 1
-    consumer = Consumer({**_client(addresses, login["keda"]), "group.id": GROUP, "enable.auto.commit": False})
-    with closing(consumer), pytest.raises(KafkaException) as error:
-        consumer.commit(offsets=[TopicPartition(LOGS, 0, 0)], asynchronous=False)
+    with closing(_consumer(addresses, login["keda"])) as consumer:
+        assert consumer.committed([TopicPartition(LOGS, 0)], timeout=60)[0].error is None
+        assert consumer.get_watermark_offsets(TopicPartition(LOGS, 0), timeout=60)[1] >= 1
+        with pytest.raises(KafkaException) as error:
+            consumer.commit(offsets=[TopicPartition(LOGS, 0, 0)], asynchronous=False)
     assert error.value.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED
 
 
@@ -293,10 +289,16 @@ def _client(addresses, login):
     return {"bootstrap.servers": ",".join(addresses), "log_level": 0, **login.properties()}
 
 
-def _offsets(admin):
-    """The offsets of the group, or the error, as a future."""
-    (answer,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(GROUP)]).values()
-    return answer
+def _consumer(addresses, login):
+    return Consumer({**_client(addresses, login), "group.id": GROUP, "enable.auto.commit": False})
+
+
+def _committed(consumer):
+    """The offset of the group; None while its coordinator does not answer."""
+    try:
+        return consumer.committed([TopicPartition(LOGS, 0)], timeout=10)
+    except KafkaException:
+        return None
 
 
 def _write(addresses, login, topic):
@@ -309,7 +311,7 @@ def _write(addresses, login, topic):
 
 def _read(addresses, login, topic):
     """Ask for a record of partition 0; return the code of the error, or None."""
-    consumer = Consumer({**_client(addresses, login), "group.id": GROUP, "enable.auto.commit": False})
+    consumer = _consumer(addresses, login)
     try:
         consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
         polled = (consumer.poll(1) for _ in range(30))
