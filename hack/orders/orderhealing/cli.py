@@ -62,7 +62,7 @@ def _parse(arguments: Sequence[str]) -> Options:
     add("--name", default="prunella-orders", help="name of the local cluster (default: %(default)s)")
     add("--only", action="append", choices=list(FAULTS), default=[], help="play only this fault; may be repeated")
     add("--rate", type=float, default=0.8, help="orders a second (default: %(default)s)")
-    add("--peak", type=float, default=2.0, help="orders a second at the peak, for the backlog (default: %(default)s)")
+    add("--peak", type=float, default=3.0, help="orders a second at the peak, for the backlog (default: %(default)s)")
     add("--resume", action="store_true", help="keep the rows of the last run, and play only what is missing")
     add("--keep", action="store_true", help="keep the cluster at the end")
     add("--explore", action="store_true", help="keep everything running after the table until Ctrl-C")
