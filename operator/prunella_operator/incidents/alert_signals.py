@@ -64,7 +64,7 @@ class AlertSignals:
         return now is not (before or Progress.OPEN)
 
     async def _signal(self, fingerprint: str) -> None:
-        handle = self._client.get_workflow_handle_for(AlertHandling.run, alert_workflow_id(fingerprint))
+        handle = self._client.get_workflow_handle(alert_workflow_id(fingerprint))
         try:
             await rpc.call(handle.signal(AlertHandling.incident_changed), _TIMEOUT_SECONDS)
         except NotFound:  # its handling has ended

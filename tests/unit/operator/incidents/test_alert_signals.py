@@ -18,7 +18,7 @@ class FakeTemporal:
         self.signalled = []
         self.errors = errors
 
-    def get_workflow_handle_for(self, _workflow, workflow_id):
+    def get_workflow_handle(self, workflow_id):
         self.asked = workflow_id
         return self
 
