@@ -50,7 +50,7 @@ async def _start(alert: Alert) -> None:
 
 async def _signal(alert: Alert) -> str:
     """Signal the alert's workflow; return why that failed, such as because it has ended."""
-    handle = workflow.get_external_workflow_handle_for(AlertHandling.run, alert_workflow_id(alert.fingerprint))
+    handle = workflow.get_external_workflow_handle(alert_workflow_id(alert.fingerprint))
     try:
         if alert.status is AlertStatus.FIRING:
             await handle.signal(AlertHandling.fire, alert)
