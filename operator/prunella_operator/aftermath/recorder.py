@@ -128,7 +128,7 @@ class AftermathRecorder:
 
     async def _count(self, incident: IncidentView, action: Action, found: Aftermath) -> None:
         """Add the plan to the track record, where autonomy must be earned. A failure delays the note."""
-        trial = trial_of_plan(incident.metadata.uid, incident.metadata.name, action.kind, found)
+        trial = trial_of_plan(incident.metadata.name, action.kind, found)
         if incident.status.autonomy is not None and trial is not None:
             await self.records.add(action.target.model_copy(update={"uid": action.require.uid}), trial)
 

@@ -95,7 +95,8 @@ class PolicyStatusWriter:
     async def _refresh_levels(self) -> None:
         """Note a change of track records, where a policy enables autonomy."""
         try:
-            self._changed |= await self.levels.refresh(self._policies.values.values())
+            if await self.levels.refresh(self._policies.values.values()):
+                self._changed = True
         except (Permanent, Retryable) as error:
             _log.warning("cannot read the track records", error=str(error))
 

@@ -10,6 +10,9 @@ from pydantic import Field
 
 from prunella_workflows.model.base import Value
 
+MAX_TRIALS = 100_000
+"""Right or wrong trials of an action that are counted. A record with more of them is damaged."""
+
 
 class AutonomyLevel(StrEnum):
     """The freedom of one action on one workload: only shown, made after an approval, or made."""
@@ -37,7 +40,7 @@ class AutonomyRule(Value):
 
 
 class Trial(Value):
-    """One verified repair or one observed plan: right or wrong. `id`: the action id, or the uid of the Incident."""
+    """One verified repair or one observed plan: right or wrong. `id`: the action id, or that of the people's change."""
 
     id: str
     action: str
@@ -49,8 +52,8 @@ class Trial(Value):
 class ActionRecord(Value):
     """All trials of one action on one workload, counted, and the latest of them, the last one last."""
 
-    right: int = 0
-    wrong: int = 0
+    right: int = Field(default=0, ge=0, le=MAX_TRIALS)
+    wrong: int = Field(default=0, ge=0, le=MAX_TRIALS)
     latest: tuple[Trial, ...] = ()
 
 

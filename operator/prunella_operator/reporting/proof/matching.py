@@ -31,6 +31,7 @@ _OWN = frozenset(
 )
 """Group, resource and subresource of what needs no statement: Prunella's own, Events, its Lease, and questions."""
 _RECORDS = ("", "configmaps", "")
+_ADDING = frozenset({"create", "update", "patch"})
 _SNAPSHOTS = ("apps", "controllerrevisions", "")
 _SNAPSHOT = "-prunella-"
 
@@ -142,7 +143,7 @@ def _require_covered(stated: Stated, log: AuditLog) -> None:
 def _is_own(write: LoggedWrite) -> bool:
     """Report whether this needs no statement; its name marks a snapshot, its namespace a track record."""
     kind = (write.group, write.resource, write.subresource)
-    is_record = kind == _RECORDS and write.namespace == RECORDS_NAMESPACE and write.verb != "delete"
+    is_record = kind == _RECORDS and write.namespace == RECORDS_NAMESPACE and write.verb in _ADDING
     return kind in _OWN or (kind == _SNAPSHOTS and _SNAPSHOT in write.name) or is_record
 
 

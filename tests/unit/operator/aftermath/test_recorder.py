@@ -103,7 +103,16 @@ async def test_a_plan_that_people_made_too_counts_for_its_action_where_autonomy_
     (record,) = await watched.records.all()
     assert (record.uid, record.workload) == (WEB.uid, "shop/Deployment/web")
     (trial,) = record.actions["RestoreTemplate"].latest
-    assert (trial.id, trial.right, trial.incident) == ("uid-web-1", True, "web-1")
+    assert (trial.id, trial.right, trial.incident) == ("plan/RestoreTemplate/2026-11-24T12:23:00+00:00", True, "web-1")
+
+
+async def test_one_change_is_one_trial_however_many_incidents_it_ended(watched):
+    watched.put(autonomy=EARNED)
+    watched.put("web-0", autonomy=EARNED)
+    await watched.sweep(Shop().undo(23).works(24), 60)
+    (record,) = await watched.records.all()
+    assert watched.other("web-0")["outcome"] == "SameChange"
+    assert record.actions["RestoreTemplate"].right == 1
 
 
 async def test_it_counts_for_nothing_elsewhere(watched):

@@ -55,7 +55,17 @@ def test_the_record_of_a_deleted_namesake_is_replaced(records):
     assert (records.read(WEB).uid, counts(records.read(WEB))) == (WEB.uid, [(1, 0)])
 
 
-@pytest.mark.parametrize("data", [{}, {"record": "no JSON"}, {"record": "{}"}, {"other": "1"}])
+DAMAGED = (
+    {},
+    {"record": "no JSON"},
+    {"record": "{}"},
+    {"other": "1"},
+    {"record": '{"uid": "uid-web", "actions": {"SetMemory": {"right": -1}}}'},
+    {"record": '{"uid": "uid-web", "actions": {"SetMemory": {"wrong": 1000000000}}}'},
+)
+
+
+@pytest.mark.parametrize("data", DAMAGED)
 def test_a_record_that_someone_edited_counts_for_nothing_and_is_replaced(records, kube, data):
     kube.put(PATH, {"data": data})
     assert records.read(WEB).actions == {}

@@ -170,6 +170,17 @@ async def change(writer, path, spec, generation):
     await writer._write_changes()
 
 
+async def test_a_change_while_the_track_records_are_read_is_not_lost(writer, monkeypatch):
+    async def refresh(_policies):
+        writer._note_change()
+        return False
+
+    monkeypatch.setattr(EarnedLevels, "refresh", lambda _, policies: refresh(policies))
+    writer._changed = False
+    await writer._refresh_levels()
+    assert writer._changed
+
+
 async def test_earned_levels_are_shown_while_autonomy_is_enabled(writer):
     ref = WorkloadRef(kind="Deployment", namespace="shop", name="web", uid="shop/web")
     TrackRecords(writer.rest.kube).add(ref, [Trial(id="t1", action="Restart", right=True, at=NOW)])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from prunella_workflows.model.autonomy import ActionRecord, TrackRecord, Trial
+from prunella_workflows.model.autonomy import MAX_TRIALS, ActionRecord, TrackRecord, Trial
 from prunella_workflows.model.workload import WorkloadRef
 
 MAX_LATEST = 40
@@ -30,7 +30,11 @@ def _add(record: ActionRecord, trial: Trial) -> ActionRecord:
         return record
     latest = (*(one for one in record.latest if one.id != trial.id), trial)
     return ActionRecord(
-        right=record.right + trial.right - (known is not None),
-        wrong=record.wrong + (not trial.right),
+        right=_count(record.right + trial.right - (known is not None)),
+        wrong=_count(record.wrong + (not trial.right)),
         latest=latest[-MAX_LATEST:],
     )
+
+
+def _count(trials: int) -> int:
+    return min(max(trials, 0), MAX_TRIALS)

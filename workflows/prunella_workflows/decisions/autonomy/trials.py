@@ -43,9 +43,17 @@ def _is_right(attempt: Attempt, proven: bool) -> bool | None:
     return True if attempt.verdict == Verdict.HEALED and proven else None
 
 
-def trial_of_plan(uid: str, incident: str, action: str, aftermath: Aftermath) -> Trial | None:
-    """The trial of an observed plan: people made the same change and it helped, or another one helped."""
-    if aftermath.outcome not in _RIGHT_PLANS | _WRONG_PLANS:
+def trial_of_plan(incident: str, action: str, aftermath: Aftermath) -> Trial | None:
+    """The trial of an observed plan: people made the same change and it helped, or another one helped.
+
+    Its id is of that change: all incidents that one change ended are one trial.
+    """
+    if aftermath.outcome not in _RIGHT_PLANS | _WRONG_PLANS or aftermath.changed_at is None:
         return None
-    right = aftermath.outcome in _RIGHT_PLANS
-    return Trial(id=uid, action=action, right=right, incident=incident, at=aftermath.decided_at)
+    return Trial(
+        id=f"plan/{action}/{aftermath.changed_at.isoformat()}",
+        action=action,
+        right=aftermath.outcome in _RIGHT_PLANS,
+        incident=incident,
+        at=aftermath.decided_at,
+    )

@@ -323,10 +323,11 @@ def test_a_write_that_only_resembles_our_own_kinds(scene, reference):
 RECORD = {"resource": "configmaps", "namespace": "prunella-records", "name": "prunella-record-1"}
 
 
-def test_a_track_record_needs_no_statement_and_its_deletion_does(scene):
+@pytest.mark.parametrize("verb", ["delete", "deletecollection"])
+def test_a_track_record_needs_no_statement_and_its_deletion_does(scene, verb):
     scene.log.insert(3, an_event(50, OTHER, {"data": {}}, objectRef=RECORD))
     assert scene.found() == set()
-    scene.log.insert(4, an_event(51, OTHER, {}, objectRef=RECORD, verb="delete"))
+    scene.log.insert(4, an_event(51, OTHER, {}, objectRef=RECORD, verb=verb))
     assert scene.found() == {Kind.NO_STATEMENT}
 
 

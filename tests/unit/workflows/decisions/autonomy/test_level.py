@@ -1,5 +1,7 @@
 """Earned autonomy: each promotion, each demotion, and the reasons that are given."""
 
+from datetime import timedelta
+
 import pytest
 from builders import NOW, WEB, a_policy, an_attempt
 
@@ -8,7 +10,7 @@ from prunella_workflows.decisions.autonomy.level import judge
 from prunella_workflows.decisions.autonomy.track_record import MAX_LATEST, add_trials, of_workload
 from prunella_workflows.decisions.autonomy.trials import trial_of_plan, trials_of_attempts, trials_of_repairs
 from prunella_workflows.model.aftermath import Aftermath, AftermathOutcome
-from prunella_workflows.model.autonomy import TrackRecord, Trial
+from prunella_workflows.model.autonomy import MAX_TRIALS, ActionRecord, TrackRecord, Trial
 from prunella_workflows.model.incident_status import Condition, IncidentStatus
 
 RULE = a_policy(autonomy={"enabled": True}).autonomy
@@ -133,6 +135,12 @@ def test_a_repair_that_did_not_last_becomes_a_wrong_one_and_stays_one():
     assert (known.right, known.wrong, [trial.id for trial in known.latest]) == (1, 1, ["SetMemory-1", "SetMemory-0"])
 
 
+def test_a_record_that_someone_edited_is_no_longer_counted_beyond_its_bounds():
+    edited = TrackRecord(actions={"SetMemory": ActionRecord(wrong=MAX_TRIALS, latest=(a_trial(0),))})
+    known = add_trials(edited, [a_trial(0, right=False)]).actions["SetMemory"]
+    assert (known.right, known.wrong) == (0, MAX_TRIALS)
+
+
 def test_it_is_bounded_and_counts_all():
     known = a_record("+" * 500).actions["SetMemory"]
     assert (known.right, len(known.latest)) == (500, MAX_LATEST)
@@ -186,9 +194,23 @@ def test_a_relapse_makes_the_earlier_repair_wrong():
     ],
 )
 def test_observed_plans_agree_disagree_or_prove_nothing(outcome, expected):
-    aftermath = Aftermath(outcome=AftermathOutcome(outcome), message="", decided_at=NOW)
-    trial = trial_of_plan("uid-1", "web-1", "SetMemory", aftermath)
+    aftermath = Aftermath(outcome=AftermathOutcome(outcome), message="", changed_at=NOW, decided_at=NOW)
+    trial = trial_of_plan("web-1", "SetMemory", aftermath)
     assert (trial and trial.right) is expected
+
+
+def test_all_incidents_that_one_change_ended_are_one_trial():
+    """A fault has several incidents if a policy is edited meanwhile."""
+    same = Aftermath(outcome=AftermathOutcome.SAME_CHANGE, message="", changed_at=NOW, decided_at=NOW)
+    later = same.model_copy(update={"changed_at": NOW + timedelta(hours=1)})
+    trials = [trial_of_plan(*case) for case in (("web-1", "SetMemory", same), ("web-2", "SetMemory", same))]
+    record = add_trials(TrackRecord(), [*trials, trial_of_plan("web-3", "SetMemory", later)])
+    assert record.actions["SetMemory"].right == 2
+
+
+def test_a_change_at_an_unknown_time_proves_nothing():
+    aftermath = Aftermath(outcome=AftermathOutcome.SAME_CHANGE, message="", decided_at=NOW)
+    assert trial_of_plan("web-1", "SetMemory", aftermath) is None
 
 
 # The bound
