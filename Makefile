@@ -73,7 +73,7 @@ faults: setup ## the larger fault suite: dozens of faults at once on a real clus
 replay-decisions: setup ## make the recorded decisions (tests/decisions) again; show those that differ (REPLAY_ARGS=--update writes them)
 	@$(BIN)/prunella replay tests/decisions $(REPLAY_ARGS)
 
-shadow: setup ## the score of watching: scripted people after observed faults, and twins that are healed, on a real cluster
+shadow: setup ## the shadow score: scripted people after observed faults, and twins that are healed, on a real cluster
 	@$(BIN)/python -m pytest -q -m shadow tests/e2e $(TEST_ARGS)
 
 keda: setup ## the workers' autoscaler with a real KEDA, whose first build takes many minutes

@@ -1,4 +1,4 @@
-"""The score of watching on a real cluster: scripted people after observed incidents, and a twin that Prunella heals.
+"""The shadow score on a real cluster: scripted people after observed incidents, and a twin that Prunella heals.
 
 Minutes stand for hours: health counts after 75 seconds instead of 30 minutes, and the time ends after six minutes
 instead of 24 hours. The rest is what the operator does.

@@ -14,7 +14,7 @@ USAGE = """
 examples:
   python hack/demo                      create a cluster, break two workloads, watch them heal, explore
   python hack/demo --once               non-interactive: exit code 0 only when both are healed
-  python hack/demo --context staging    on an existing cluster; what the demo adds is removed at the end
+  python hack/demo --context kind-try   on a throw-away cluster without the namespace shop; what it adds is removed
 """
 INTERRUPTED = 130
 

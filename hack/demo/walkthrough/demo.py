@@ -22,7 +22,7 @@ from walkthrough.cluster import Cluster
 from walkthrough.console import DemoError, Narrator
 from walkthrough.objects import Applier, Object
 from walkthrough.processes import stop
-from walkthrough.shop import FAULTS, NAMESPACE, Shop
+from walkthrough.shop import FAULTS, NAMESPACE, Shop, check_namespace
 from walkthrough.summary import links, summary
 
 HEAL_TIMEOUT_SECONDS = 300.0
@@ -56,6 +56,7 @@ def run_demo(options: Options, narrator: Narrator) -> int:
         kubeconfig = cluster.kubeconfig()
         settings = prunella.make_settings(options.state, kubeconfig, options.context)
         api = SyncClient.connect(settings)
+        check_namespace(api)
         applier = Applier(api)
         if existed and not options.keep:
             clean_up_later(narrator, stack, "what the demo added to the cluster", applier.remove)

@@ -7,14 +7,32 @@ from pathlib import Path
 from typing import Any
 
 from prunella_operator.kubernetes.api import Api
-from prunella_workflows.model.errors import PrunellaError, Unavailable
+from prunella_workflows.model.errors import NotFound, PrunellaError, Unavailable
 from walkthrough.console import DemoError
-from walkthrough.objects import Applier, Object
+from walkthrough.objects import MANAGER, Applier, Object
 
 SAMPLES = Path(__file__).resolve().parents[3] / "manifests" / "samples"
 NAMESPACE = "shop"
 FAULTS = ("bad-release", "oom-killed")
 KNOWN_GOOD = "prunella.dev/snapshot=known-good"
+
+
+def check_namespace(api: Api) -> None:
+    """Check that the namespace of the shop does not exist, or was made by an earlier demo.
+
+    Raises:
+        DemoError: it belongs to someone else, and the demo would overwrite its objects.
+    """
+    try:
+        metadata = api.call("GET", f"/api/v1/namespaces/{NAMESPACE}")["metadata"]
+    except NotFound:
+        return
+    if MANAGER not in [entry.get("manager") for entry in metadata.get("managedFields") or ()]:
+        raise DemoError(
+            f"the namespace {NAMESPACE} exists, and the demo did not make it: it would overwrite what is there. "
+            "Nothing was changed. Name a throw-away cluster without this namespace, "
+            "or leave out --context and choose another --name, and the demo makes a cluster."
+        )
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The aftermath of incidents that were only observed: the score of watching."""
+"""The aftermath of incidents that were only observed: the shadow score."""

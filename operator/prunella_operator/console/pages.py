@@ -70,7 +70,7 @@ def overview_page(incidents: Sequence[Listed], wanted: Filter, now: datetime) ->
 
 
 def _shadow_line(incidents: Sequence[Listed]) -> str:
-    """The score of watching, as `prunella report --shadow` prints it; "" where nothing was only observed."""
+    """The shadow score, as `prunella report --shadow` prints it; "" where nothing was only observed."""
     observed = [one for one in incidents if one.phase is Phase.DRY_RUN_DONE and one.status.plan]
     return score(observed).sentence if observed else ""
 

@@ -1,4 +1,4 @@
-"""The score of watching: what became of incidents that were only observed, and of their plans. Pure functions."""
+"""The shadow score: what became of incidents that were only observed, and of their plans. Pure functions."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Cases of the score of watching: a fault that Prunella only observes, what people do then, and what must be found.
+"""Cases of the shadow score: a fault that Prunella only observes, what people do then, and what must be found.
 
 Each is played twice: in mode Observe with these people, and in mode Heal without people, as the twin that shows what
 Prunella's own repair would have done.

@@ -1,4 +1,4 @@
-"""Plays the cases of the score of watching, and judges the observed ones as the operator does, with shorter times."""
+"""Plays the cases of the shadow score, and judges the observed ones as the operator does, with shorter times."""
 
 import asyncio
 import secrets

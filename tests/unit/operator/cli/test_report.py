@@ -197,7 +197,7 @@ def watched(cli):
     return cli
 
 
-def test_the_score_of_watching(watched):
+def test_the_shadow_score(watched):
     printed = watched("report", "--shadow").stdout
     assert (
         "Of 2 observed incidents with a plan, 1 would have been healed, in the median 23m before people did" in printed
@@ -207,19 +207,19 @@ def test_the_score_of_watching(watched):
     assert watched.reader.queries == [(None, "")]
 
 
-def test_the_score_of_watching_as_json(watched):
+def test_the_shadow_score_as_json(watched):
     report = json.loads(watched("report", "--shadow", "-o", "json", "-n", "shop").stdout)
     assert report["kind"] == "ShadowReport"
     assert report["sentence"].startswith("Of 2 observed incidents with a plan, 1 would have been healed")
     assert (report["total"]["healed"], report["total"]["lead"]["median"], report["planless"]) == (1, 1380.0, 1)
 
 
-def test_the_score_of_watching_where_nothing_was_only_observed(cli):
+def test_the_shadow_score_where_nothing_was_only_observed(cli):
     assert "Of 0 observed incidents with a plan, 0 would have been healed." in cli("report", "--shadow").stdout
 
 
 @pytest.mark.parametrize("option", [("-o", "html"), ("--deleted",)])
-def test_the_score_of_watching_has_no_page_and_no_deleted_incidents(cli, option):
+def test_the_shadow_score_has_no_page_and_no_deleted_incidents(cli, option):
     result = cli("report", "--shadow", *option)
     assert (result.exit_code, result.stdout) == (2, "")
 

@@ -30,7 +30,7 @@ async def test_the_overview_has_every_incident_and_statistics(browse):
     assert page.count("<rect class=") == 6, "two bars and the legend"
 
 
-async def test_the_overview_has_the_score_of_watching_where_there_is_one(browse, readers):
+async def test_the_overview_has_the_shadow_score_where_there_is_one(browse, readers):
     assert "observed incident" not in await text(await browse.get("/"))
     readers.own.raw.append(incident("seen", phase="DryRunDone", plan="Restart it"))
     page = await text(await browse.get("/?state=closed"))

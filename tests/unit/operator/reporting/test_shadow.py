@@ -1,4 +1,4 @@
-"""The score of watching: counts, lead, sentence."""
+"""The shadow score: counts, lead, sentence."""
 
 from datetime import UTC, datetime, timedelta
 
