@@ -8,6 +8,7 @@ seconds is recorded as such: better a doubtful template to go back to than none.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -66,6 +67,8 @@ class KnownGoodRecorder:
     soak: float
     protected: tuple[str, ...] = ()
     _rollouts: dict[str, Rollout] = field(default_factory=dict)
+    _ended: Counter[str] = field(default_factory=Counter)
+    """How many incidents have ended in each namespace: one may end while a rollout is being checked."""
 
     def schedule(self, kind: str, namespace: str, name: str, uid: str, just_completed: bool) -> None:
         """Check a workload whose rollout is complete: at once, if it was so before this process began to watch."""
@@ -75,6 +78,7 @@ class KnownGoodRecorder:
 
     def reconsider(self, namespace: str) -> None:
         """Check what waits for the end of an incident in this namespace, because one has ended."""
+        self._ended[namespace] += 1
         for uid, rollout in self._rollouts.items():
             if rollout.blocked and rollout.namespace == namespace:
                 self._rollouts[uid] = rollout._replace(due=clock.monotonic(), blocked=False)
@@ -107,6 +111,7 @@ class KnownGoodRecorder:
         self._rollouts.setdefault(rollout.uid, rollout._replace(due=clock.monotonic() + seconds))
 
     async def _check(self, rollout: Rollout) -> None:
+        ended = self._ended[rollout.namespace]
         raw = await self.rest.get(f"{paths.collection(rollout.kind, rollout.namespace)}/{rollout.name}")
         raw.setdefault("kind", rollout.kind)
         view = workload_view(raw)
@@ -120,7 +125,10 @@ class KnownGoodRecorder:
         if wait == 0 and not blocked:
             await self._record(raw, view)
             return
-        wait = _OPEN_INCIDENT_INTERVAL_SECONDS if blocked else wait or self.soak
+        if blocked:
+            wait = _OPEN_INCIDENT_INTERVAL_SECONDS if self._ended[rollout.namespace] == ended else 0.0
+        else:
+            wait = wait or self.soak
         if not any(_owner(snapshot) == rollout.uid for snapshot in snapshots):
             hint = _remaining_soak(pods, view.replicas, revisions.MIN_READY.total_seconds(), clock.now())
             if hint == 0:

@@ -7,6 +7,7 @@ from fakes.kube import FakeRest, failing
 from fakes.objects import WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_snapshot, a_template
 
 from prunella_operator import clock
+from prunella_operator.incidents import known_good
 from prunella_operator.incidents.known_good import KnownGoodRecorder
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.views import revisions
@@ -143,6 +144,28 @@ async def test_the_end_of_an_incident_is_heard_of_and_not_asked_for(recorder, re
     assert len(good(rest)) == 1, "that of before"
     await at(moment, recorder, SOAK + 600)
     assert len(good(rest)) == 2, "an end that was missed is found"
+
+
+@pytest.mark.parametrize("has_earlier", [True, False], ids=["a later release", "the first release"])
+async def test_the_end_of_an_incident_is_not_missed_while_the_workload_is_being_checked(
+    recorder, rest, moment, monkeypatch, has_earlier
+):
+    if has_earlier:
+        put_snapshot(rest, 2, START)
+    put_incident(rest, phase="Verifying")
+    read = known_good.read_earlier
+
+    async def read_and_end(*arguments):
+        found = await read(*arguments)
+        put_incident(rest, phase="Healed")
+        recorder.reconsider("shop")
+        return found
+
+    monkeypatch.setattr(known_good, "read_earlier", read_and_end)
+    recorder.schedule("Deployment", "shop", "web", WEB.uid, just_completed=False)
+    await at(moment, recorder, SOAK)
+    await at(moment, recorder, SOAK + 1)
+    assert len(good(rest)) == 1 + has_earlier
 
 
 async def test_a_restart_of_the_operator_loses_no_time(recorder, rest, moment):
