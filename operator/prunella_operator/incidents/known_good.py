@@ -68,7 +68,7 @@ class KnownGoodRecorder:
     protected: tuple[str, ...] = ()
     _rollouts: dict[str, Rollout] = field(default_factory=dict)
     _ended: Counter[str] = field(default_factory=Counter)
-    """How many incidents have ended in each namespace: one may end while a rollout is being checked."""
+    """The number of incidents that have ended, by namespace: one may end while a rollout is being checked."""
 
     def schedule(self, kind: str, namespace: str, name: str, uid: str, just_completed: bool) -> None:
         """Check a workload whose rollout is complete: at once, if it was so before this process began to watch."""

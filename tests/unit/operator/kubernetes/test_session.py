@@ -47,6 +47,15 @@ async def in_a_thread(work):
     await asyncio.to_thread(run)
 
 
+async def test_a_session_knows_the_connections_that_aiohttp_opens_for_it(api):
+    """It overrides a private method of aiohttp: under another name this would not be called."""
+    async with AsyncClient(api.access) as rest:
+        await rest.get("/api/v1/namespaces/shop")
+        (transport,) = rest._session.connector._transports.values()
+        assert not transport.is_closing()
+    assert transport.is_closing()
+
+
 async def hold(_request):
     await asyncio.Event().wait()
 
