@@ -18,6 +18,7 @@ _KEEP = (
     "    helm.sh/resource-policy: keep",
     "    " + line("end"),
 )
+_AND_SERVER = action(f"if {_SERVER}.enabled") + ", temporal" + action("end")
 _CLASS = (line(f"with {_SERVER}.storageClassName"), "storageClassName: " + action("."), line("end"))
 
 
@@ -89,6 +90,7 @@ TEMPLATES = (
         "network",
         ("manifests/base/network.yaml",),
         (
+            Edit(r"(?<=, prunella-doctor)\]$", f"{_AND_SERVER}]", times=2),
             ports("kubernetes", 443, 6443),
             ports("traces", 4317, 4318),
             port_of(_ADDRESS, 7233),

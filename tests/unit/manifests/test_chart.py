@@ -161,6 +161,20 @@ def test_without_network_policies_there_is_none(values):
     assert "kind: NetworkPolicy" not in objects
 
 
+@pytest.mark.parametrize(("values", "expected"), [(PRODUCTION, False), (QUICKSTART, True)], ids=["own", "server"])
+def test_pods_with_the_name_of_temporal_are_bounded_only_with_the_development_server(values, expected):
+    """Temporal's own chart calls its pods so, and may be installed in the same namespace."""
+    objects = chart(*values, *TELEMETRY)
+    bounded = {
+        name for (kind, name), one in objects.items() if kind == "NetworkPolicy" and '"temporal"' in selector(one)
+    }
+    assert bounded == ({"nothing-else", "everybody", "temporal-server"} if expected else set())
+
+
+def selector(policy):
+    return json.dumps(policy["spec"]["podSelector"])
+
+
 def test_ports_of_network_policies_are_those_of_the_values():
     sets = (
         "temporal.address=temporal.example.org:17233",
