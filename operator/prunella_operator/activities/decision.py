@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prunella_workflows.contracts.healing import DiagnoseReport, DiagnoseRequest
 from prunella_workflows.decisions import guards, playbooks
 from prunella_workflows.decisions.autonomy.level import judge
-from prunella_workflows.decisions.autonomy.track_record import add_trials, of_workload
+from prunella_workflows.decisions.autonomy.track_record import add_missing, add_trials, of_workload
 from prunella_workflows.decisions.autonomy.trials import trials_of_attempts
 from prunella_workflows.decisions.diagnosis import memory_kills, probe_events, relapse, startup
 from prunella_workflows.decisions.diagnosis.anomalies import open_anomalies
@@ -93,11 +93,16 @@ def _autonomy(
     action: Action | None,
     attempts: tuple[Attempt, ...],
 ) -> AutonomyNote | None:
-    """The level that the action has earned, with what this incident has shown so far; None where none must be."""
+    """The level that the action has earned, with what this incident has shown so far; None where none must be.
+
+    What other incidents show to be wrong counts, whether or not it could be written to the record.
+    """
     if not policy.autonomy.enabled:
         return None
     target, now = facts.evidence.workload.ref, facts.evidence.read_at
+    others = (other for other in facts.evidence.incidents if other.workload_uid == target.uid)
     record = of_workload(facts.track_record or TrackRecord(), target)
+    record = add_missing(record, (trial for other in others for trial in other.wrong))
     record = add_trials(record, trials_of_attempts(request.incident.name, attempts, now))
     return judge(record, policy.autonomy, target, action.kind if action is not None else "")
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
+from prunella_workflows.model.autonomy import Trial
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import IncidentSpec
 from prunella_workflows.model.incident_status import Attempt, CausedBy, Phase
@@ -72,6 +73,7 @@ class IncidentSummary(Value):
     """An incident, as budgets, cooldowns, correlation and relapses need it. `source`: the detector; "" for a person.
 
     `alert_since`: the start of the alert that opened it, while that fires. `attempts`: only of one that ended well.
+    `workload_uid`, `wrong`: the workload and its wrong trials, where autonomy must be earned.
     """
 
     name: str
@@ -89,6 +91,8 @@ class IncidentSummary(Value):
     reason: str = ""
     root_cause: str = ""
     attempts: tuple[Attempt, ...] = ()
+    workload_uid: str = ""
+    wrong: tuple[Trial, ...] = ()
 
 
 class Evidence(Value):

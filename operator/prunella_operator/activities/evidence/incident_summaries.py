@@ -3,14 +3,18 @@
 Nothing that must be exact is decided on it (see `repair_slots`).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from threading import Lock
 
 from prunella_operator import clock
-from prunella_operator.incidents.view import IncidentView
+from prunella_operator.incidents.view import IncidentView, Metadata, Status
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.api import Object
 from prunella_operator.kubernetes.sync_client import SyncClient
+from prunella_workflows.decisions.autonomy.trials import trial_of_plan, trials_of_attempts
+from prunella_workflows.model.aftermath import Aftermath
+from prunella_workflows.model.autonomy import Trial
 from prunella_workflows.model.evidence import IncidentSummary
 from prunella_workflows.model.incident_status import CausedBy
 
@@ -64,4 +68,17 @@ def summarize(raw: Object) -> IncidentSummary:
         reason=status.reason,
         root_cause=status.root_cause,
         attempts=tuple(made for made in status.made_attempts if made.written_at) if incident.is_resolved else (),
+        workload_uid=str((status.autonomy or {}).get("workloadUid", "")),
+        wrong=tuple(_wrong_trials(meta, status)) if status.autonomy is not None else (),
     )
+
+
+def _wrong_trials(meta: Metadata, status: Status) -> Iterator[Trial]:
+    """The wrong trials of an incident: its repairs that failed, and its observed plan."""
+    assert status.autonomy is not None
+    yield from trials_of_attempts(meta.name, status.made_attempts, status.times.closed_at or meta.creation_timestamp)
+    if status.aftermath:
+        found = Aftermath.model_validate(status.aftermath)
+        plan = trial_of_plan(meta.name, str(status.autonomy.get("action", "")), found)
+        if plan is not None and not plan.right:
+            yield plan

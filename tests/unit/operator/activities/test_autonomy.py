@@ -2,17 +2,19 @@
 
 import pytest
 from builders import NOW, a_report, an_attempt
-from fakes.kube import FakeKube
+from fakes.kube import FakeKube, failing
 from fakes.objects import LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_replica_set, announced, at
 
 from prunella_operator.activities import Activities
 from prunella_operator.activities.recording import unpack
+from prunella_operator.activities.report import record_trials
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.track_records import TrackRecords, name_of
 from prunella_workflows.contracts.healing import DiagnoseRequest, RepairOrder, ReportRequest
 from prunella_workflows.healing.state import initial_state
 from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.autonomy import AutonomyNote, Trial
+from prunella_workflows.model.errors import Forbidden, Refused
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, TargetRef
 from prunella_workflows.model.incident_status import Condition, IncidentStatus, Phase
 
@@ -162,6 +164,24 @@ def test_the_end_of_an_incident_is_counted_once(activities, kube, attempt, expec
         activities.close(request)
     known = TrackRecords(kube).read(WEB).actions["SetMemory"]
     assert (known.right, known.wrong) == expected
+
+
+@pytest.mark.parametrize("error", [Forbidden("no"), Refused("too large")])
+def test_a_wrong_repair_lowers_although_the_record_cannot_be_written(activities, kube, error):
+    enable(kube)
+    earn(kube, 60)
+    status = ended(an_attempt(action_id="uid-web-0-1", finished_at=NOW), autonomy=NOTE)
+    kube.before = failing(error, times=9, method="PATCH", part="configmaps")
+    records = ReportRequest(incident=INCIDENT.model_copy(update={"name": "web-0"}), status=status)
+    record_trials(TrackRecords(kube), records)
+    assert diagnosed(activities).autonomy.level == "Heal"
+    meta = {"namespace": "shop", "creationTimestamp": LONG_AGO}
+    kube.put(paths.incidents("shop", "web-0"), {"metadata": meta}, **status.to_object())
+    report = Activities(kube, 30.0, ("prunella-system",)).diagnose(
+        DiagnoseRequest(incident=INCIDENT, spec=SPEC, opened_at=at(LONG_AGO), target=WEB)
+    )
+    assert (report.autonomy.level, report.autonomy.wrong) == ("Approval", 1)
+    assert blocks(report) == [("Approval", "Ask", "ApprovalNeeded")]
 
 
 def test_a_wrong_repair_is_counted_although_its_incident_was_deleted(activities, kube):

@@ -24,6 +24,26 @@ def add_trials(record: TrackRecord, trials: Iterable[Trial]) -> TrackRecord:
     return record.model_copy(update={"actions": actions})
 
 
+def add_missing(record: TrackRecord, wrong: Iterable[Trial]) -> TrackRecord:
+    """The record with wrong trials of incidents that could not be written to it, each in its place."""
+    actions = dict(record.actions)
+    for trial in wrong:
+        actions[trial.action] = _add_missing(actions.get(trial.action, ActionRecord()), trial)
+    return record.model_copy(update={"actions": actions})
+
+
+def _add_missing(record: ActionRecord, trial: Trial) -> ActionRecord:
+    """The record with this trial, unless it is older than those that are kept one by one: it may be counted."""
+    latest = record.latest
+    if any(one.id == trial.id for one in latest):
+        return _add(record, trial)
+    if len(latest) == MAX_LATEST and trial.at < latest[0].at:
+        return record
+    place = next((number for number in range(len(latest), 0, -1) if latest[number - 1].at <= trial.at), 0)
+    placed = (*latest[:place], trial, *latest[place:])
+    return ActionRecord(right=record.right, wrong=_count(record.wrong + 1), latest=placed[-MAX_LATEST:])
+
+
 def _add(record: ActionRecord, trial: Trial) -> ActionRecord:
     known = next((one for one in record.latest if one.id == trial.id), None)
     if known is not None and (trial.right or not known.right):

@@ -52,6 +52,30 @@ def test_who_saw_the_fault_is_told():
     assert sorted(summary.source for summary in IncidentSummaryCache(kube).get("shop")) == ["", "pods"]
 
 
+def test_what_an_incident_shows_to_be_wrong_is_known_where_autonomy_must_be_earned():
+    kube = FakeKube()
+    attempt = {"number": 1, "actionId": "uid-1", "action": "Restart", "target": "Deployment/web", "verdict": "Worse"}
+    attempt |= {"parameters": {}, "startedAt": "2026-11-24T12:00:00Z", "writtenAt": "2026-11-24T12:01:00Z"}
+    times = {"decidedAt": "2026-11-24T14:00:00Z", "changedAt": "2026-11-24T13:00:00Z"}
+    other = {"outcome": "OtherChange", "message": "", **times}
+    autonomy = {"action": "SetMemory", "level": "Observe", "workloadUid": WEB.uid}
+    put(kube, "web-1", phase="Escalated", autonomy=autonomy, attempts=[attempt])
+    put(kube, "web-2", phase="DryRunDone", autonomy=autonomy, aftermath=other)
+    put(kube, "web-3", phase="DryRunDone", autonomy=autonomy, aftermath={**other, "outcome": "SameChange"})
+    put(kube, "web-4", phase="Escalated", attempts=[attempt])
+    found = {one.name: (one.workload_uid, [trial.id for trial in one.wrong]) for one in summaries_of(kube)}
+    assert found == {
+        "web-1": (WEB.uid, ["uid-1"]),
+        "web-2": (WEB.uid, ["plan/SetMemory/2026-11-24T13:00:00+00:00"]),
+        "web-3": (WEB.uid, []),
+        "web-4": ("", []),
+    }
+
+
+def summaries_of(kube):
+    return IncidentSummaryCache(kube).get("shop")
+
+
 def test_a_crowd_reads_them_once():
     kube = FakeKube()
     put(kube, "web-1")

@@ -7,7 +7,7 @@ from builders import NOW, WEB, a_policy, an_attempt
 
 from prunella_workflows.decisions.autonomy.confidence import is_above, log_mixture, lower_bound
 from prunella_workflows.decisions.autonomy.level import judge
-from prunella_workflows.decisions.autonomy.track_record import MAX_LATEST, add_trials, of_workload
+from prunella_workflows.decisions.autonomy.track_record import MAX_LATEST, add_missing, add_trials, of_workload
 from prunella_workflows.decisions.autonomy.trials import trial_of_plan, trials_of_attempts, trials_of_repairs
 from prunella_workflows.model.aftermath import Aftermath, AftermathOutcome
 from prunella_workflows.model.autonomy import MAX_TRIALS, ActionRecord, TrackRecord, Trial
@@ -133,6 +133,31 @@ def test_a_repair_that_did_not_last_becomes_a_wrong_one_and_stays_one():
     record = add_trials(a_record("++"), [a_trial(0, right=False), a_trial(0)])
     known = record.actions["SetMemory"]
     assert (known.right, known.wrong, [trial.id for trial in known.latest]) == (1, 1, ["SetMemory-1", "SetMemory-0"])
+
+
+def missing(outcomes, *trials):
+    known = add_missing(a_record(outcomes), trials).actions["SetMemory"]
+    return known.right, known.wrong, [trial.id.removeprefix("SetMemory-") for trial in known.latest]
+
+
+def test_a_wrong_trial_that_could_not_be_written_takes_its_place_and_is_forgiven_like_others():
+    later = a_trial(1).model_copy(update={"at": NOW + timedelta(hours=1)})
+    record = add_trials(a_record("+"), [later])
+    for _ in range(2):
+        record = add_missing(record, [a_trial(9, right=False)])
+    known = record.actions["SetMemory"]
+    assert (known.right, known.wrong) == (2, 1)
+    assert [trial.id for trial in known.latest] == ["SetMemory-0", "SetMemory-9", "SetMemory-1"]
+
+
+def test_one_that_the_record_has_as_right_becomes_wrong():
+    assert missing("++", a_trial(0, right=False)) == (1, 1, ["1", "0"])
+
+
+def test_one_that_may_be_counted_already_is_not_counted_again():
+    old = a_trial(999, right=False).model_copy(update={"at": NOW - timedelta(days=9)})
+    assert missing("+" * MAX_LATEST, old)[:2] == (MAX_LATEST, 0)
+    assert missing("+" * (MAX_LATEST - 1), old)[1:] == (1, ["999", *map(str, range(MAX_LATEST - 1))])
 
 
 def test_a_record_that_someone_edited_is_no_longer_counted_beyond_its_bounds():
