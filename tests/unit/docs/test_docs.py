@@ -111,6 +111,7 @@ NOT_RUN = {
     "prunella report *": "tests/unit/operator/cli/test_report.py has each form",
     "prunella diagnose *": "tests/unit/operator/cli/test_diagnose.py compares what it prints",
     "kubectl -n shop get healingpolicy trust *": "tests/unit/operator/policies/test_earned_levels.py has each level",
+    "kubectl -n prunella-records get *": "tests/unit/operator/kubernetes/test_track_records.py has the ConfigMaps",
     "kubectl cluster-info dump *": "of a person's own cluster",
     "kubectl get statefulsets,*": "of a person's own cluster",
     "prunella replay *": "tests/unit/operator/cli/test_replay.py has each form",
