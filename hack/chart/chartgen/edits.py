@@ -68,7 +68,9 @@ def _variables(helper: str, *, has_env: bool) -> Edit:
 
 def ports(name: str, *usual: int) -> Edit:
     """Take the ports that a NetworkPolicy lets through from the values, where they have a list of this name."""
-    return _ports(f'include "prunella.ports" .Values.networkPolicies.ports.{name}', usual)
+    default = " ".join(map(str, usual))
+    found = f'dig "ports" "{name}" (list {default}) .Values.networkPolicies'
+    return _ports(f'include "prunella.ports" ({found})', usual)
 
 
 def port_of(address: str, usual: int) -> Edit:

@@ -12,6 +12,7 @@ _TELEMETRY = ".Values.telemetry"
 _NETWORK = ".Values.networkPolicies.enabled"
 _ADDRESS = '(include "prunella.temporalAddress" .)'
 _LAG = f"{_TELEMETRY}.autoscaling"
+_KEDA_SECRET = "prunella-telemetry-keda"
 _KEEP = (
     "  annotations:",
     "    " + line("if .Values.crds.keep"),
@@ -160,7 +161,7 @@ TEMPLATES = (
             value("minReplicaCount", f"{_LAG}.minReplicas"),
             value("maxReplicaCount", f"{_LAG}.maxReplicas"),
             value("bootstrapServers", f"{_TELEMETRY}.kafka", times=3),
-            value("name", f"{_LAG}.secretName", found="prunella-telemetry-keda", times=3),
+            value("name", f'{_LAG}.secretName | default "{_KEDA_SECRET}"', found=_KEDA_SECRET, times=3),
         ),
         when=f"and {_TELEMETRY}.enabled {_LAG}.enabled",
     ),

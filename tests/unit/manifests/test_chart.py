@@ -1,6 +1,9 @@
 """The Helm chart installs what the overlays install, object by object, and refuses values that make no sense."""
 
+import functools
 import json
+import operator
+import shutil
 import subprocess
 
 import pytest
@@ -17,6 +20,14 @@ from prunella_operator.config.settings import Settings
 
 pytestmark = pytest.mark.timeout(1200)  # Helm and kubectl are built the first time
 
+# Values that an earlier chart did not have: `helm upgrade --reuse-values` renders without them.
+ADDED = (
+    "networkPolicies.ports",
+    "telemetry.autoscaling.secretName",
+    "console.extraEnv",
+    "console.extraVolumes",
+    "console.extraVolumeMounts",
+)
 QUICKSTART = ("--namespace", HOME, "--values", CHART / "values-quickstart.yaml")
 PRODUCTION = ("--namespace", HOME, "--values", CHART / "values-production.yaml")
 BY_KEDA = ("--set", "worker.autoscaling.by=keda")
@@ -202,6 +213,17 @@ def test_the_secret_of_keda_has_a_name_in_the_values():
     objects = chart(*PRODUCTION, *TELEMETRY, *BY_LAG, "--set", "telemetry.autoscaling.secretName=kafka-of-keda")
     found = objects["TriggerAuthentication", "prunella-telemetry"]["spec"]["secretTargetRef"]
     assert [one["name"] for one in found] == ["kafka-of-keda"] * 3
+
+
+@pytest.mark.parametrize("missing", ADDED)
+def test_values_of_an_earlier_chart_may_be_reused(missing, tmp_path):
+    earlier = shutil.copytree(CHART, tmp_path / "prunella")
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    *parents, name = missing.split(".")
+    del functools.reduce(operator.getitem, parents, values)[name]
+    (earlier / "values.yaml").write_text(yaml.safe_dump(values))
+    everything = (*PRODUCTION, *BY_KEDA, *TELEMETRY, *BY_LAG)
+    assert helm("template", earlier, *everything) == helm("template", CHART, *everything)
 
 
 def test_definitions_survive_the_release_unless_they_shall_not():
