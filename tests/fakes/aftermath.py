@@ -10,7 +10,7 @@ from fakes.objects import WEB, a_deployment, a_pod, a_replica_set, a_template
 
 from prunella_operator.aftermath.case import Afterwards, LaterIncident, Observed
 from prunella_operator.kubernetes.views.templates import RESTARTED_AT, template_hash, template_of
-from prunella_workflows.model.plan import Precondition, Restart, RestoreTemplate, SetMemory, Step
+from prunella_workflows.model.plan import PodRef, Precondition, ResizePods, Restart, RestoreTemplate, SetMemory, Step
 from prunella_workflows.model.workload import RevisionRef
 
 CLOSED = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -19,6 +19,14 @@ BAD, GOOD = a_template(2), a_template(1)
 REQUIRE = Precondition(uid=WEB.uid, template_hash=template_hash(BAD))
 RAISE = SetMemory(target=WEB, require=REQUIRE, container="app", limit_from=64 * MI, limit_to=128 * MI)
 RAISE_BOTH = RAISE.model_copy(update={"request_from": 16 * MI, "request_to": 32 * MI})
+RESIZE = ResizePods(
+    target=WEB,
+    require=REQUIRE,
+    container="app",
+    limit_from=64 * MI,
+    limit_to=128 * MI,
+    pods=(PodRef(name="web-0", uid="uid-web-0"),),
+)
 UNDO = RestoreTemplate(
     target=WEB,
     require=REQUIRE,

@@ -14,7 +14,7 @@ class Observed:
 
     `horizon`: how long after its end a change counts. `by_alert`: an alert opened it, which was resolved at `resolved`.
     `has_checks`: the policy's own measurements decide whether a repair helped. `stopped_by`: the guard that would have
-    blocked the plan in mode Heal.
+    blocked the plan in mode Heal; `asked_by`: the one that would have asked a person.
     """
 
     step: Step
@@ -26,6 +26,7 @@ class Observed:
     resolved: datetime | None = None
     has_checks: bool = False
     stopped_by: str = ""
+    asked_by: str = ""
 
     @property
     def deadline(self) -> datetime:

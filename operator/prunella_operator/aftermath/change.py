@@ -23,7 +23,7 @@ from prunella_operator.kubernetes.views.templates import (
     template_hash,
     template_of,
 )
-from prunella_workflows.model.plan import Action, Restart, RestoreTemplate, SetMemory
+from prunella_workflows.model.plan import Action, ResizePods, Restart, RestoreTemplate, SetMemory
 
 _CONTROLLERS = frozenset({"kube-controller-manager"})  # an autoscaler's writes are no one's decision
 _REPLICAS, _TEMPLATE = "f:replicas", "f:template"
@@ -109,6 +109,8 @@ def _is_planned(action: Action, template: Object, after: Afterwards) -> bool:
         case SetMemory():
             before = template_hash(_with_memory_before(action, template))
             return before == action.require.template_hash and _memory_limit(action, template) == action.limit_to
+        case ResizePods():  # the change that lasts
+            return _is_planned(SetMemory(**action.model_dump(exclude={"kind", "pods"})), template, after)
         case RestoreTemplate():
             return _is_restored(action, template, after)
     return False

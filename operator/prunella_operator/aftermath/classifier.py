@@ -116,8 +116,8 @@ def _doubt(observed: Observed, after: Afterwards, change: Change, health: Health
 
 def _doubt_of_plan(observed: Observed, health: Health) -> str:
     """Why health after the planned change does not show that Prunella would have brought it; "" if it does."""
-    if observed.stopped_by:
-        guard = f"guard {observed.stopped_by} would have stopped the plan"
+    if stopped_by := observed.stopped_by or observed.asked_by:
+        guard = f"guard {stopped_by} would have stopped the plan"
         return f"It is healthy, but {guard}: see its reason in the status."
     if _may_follow_a_correction(observed, health):
         return "It is healthy, but its ConfigMaps or Secrets may have been corrected before: ask its owners."

@@ -1,5 +1,6 @@
 """The plans of observed incidents, read from the histories of their workflows."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,18 +16,21 @@ from prunella_workflows.model.plan import Step
 from prunella_workflows.model.validation import first_error
 
 _TIMEOUT_SECONDS = 15.0
+_STOPPING = frozenset(Effect) - {Effect.SHOW_ONLY, Effect.ASK}
 
 
 class ShownPlan(NamedTuple):
     """The step that an observed incident showed, the time of its diagnosis, and whether the policy has own checks.
 
-    `stopped_by`: the guard that would have blocked it in mode Heal as well; "" for none.
+    `stopped_by`: the guard that would have blocked it in mode Heal as well; "" for none. `asked_by`: the one that would
+    have asked a person.
     """
 
     step: Step
     at: datetime
     has_checks: bool
     stopped_by: str = ""
+    asked_by: str = ""
 
 
 class PlanReader:
@@ -53,10 +57,10 @@ class PlanReader:
         except ValidationError as error:
             raise InvalidIncident(f"the plan cannot be read: {first_error(error)}") from error
         steps = report.plan.steps
-        stopped_by = _stopping_guard(report)
-        return ShownPlan(steps[0], calls[-1].at, report.has_checks, stopped_by) if steps else None
+        stopped_by, asked_by = _first(report, _STOPPING), _first(report, {Effect.ASK})
+        return ShownPlan(steps[0], calls[-1].at, report.has_checks, stopped_by, asked_by) if steps else None
 
 
-def _stopping_guard(report: DiagnoseReport) -> str:
-    """The guard that would have blocked the plan had it not only been shown."""
-    return next((guard.name for guard in report.guards if guard.held and guard.effect is not Effect.SHOW_ONLY), "")
+def _first(report: DiagnoseReport, effects: Collection[Effect]) -> str:
+    """The first guard that blocked with one of these effects."""
+    return next((guard.name for guard in report.guards if guard.held and guard.effect in effects), "")

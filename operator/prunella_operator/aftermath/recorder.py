@@ -28,7 +28,6 @@ from prunella_workflows.decisions.autonomy.trials import trial_of_plan
 from prunella_workflows.model.aftermath import Aftermath, AftermathOutcome
 from prunella_workflows.model.errors import Conflict, InvalidIncident, NotFound, Permanent, PrunellaError
 from prunella_workflows.model.incident_status import Phase
-from prunella_workflows.model.plan import Action
 
 _NAME = "prunella.aftermath"
 _log = structlog.get_logger(_NAME)
@@ -121,14 +120,18 @@ class AftermathRecorder:
             return
         after = replace(after, well_unchanged=incident.metadata.uid in self._well)
         if found := classify(observed, after):
-            await self._count(incident, observed.step.action, found)
+            await self._count(incident, observed, after)
             await self._note(incident, found)
         elif _is_well_unchanged(observed, after):
             self._well.add(incident.metadata.uid)
 
-    async def _count(self, incident: IncidentView, action: Action, found: Aftermath) -> None:
-        """Add the plan to the track record, where autonomy must be earned. A failure delays the note."""
-        trial = trial_of_plan(incident.metadata.name, action.kind, found)
+    async def _count(self, incident: IncidentView, observed: Observed, after: Afterwards) -> None:
+        """Add the plan to the track record, where autonomy must be earned. A failure delays the note.
+
+        That a person would have been asked first says nothing about the plan: it counts.
+        """
+        found, action = classify(replace(observed, asked_by=""), after), observed.step.action
+        trial = trial_of_plan(incident.metadata.name, action.kind, found) if found is not None else None
         if incident.status.autonomy is not None and trial is not None:
             await self.records.add(action.target.model_copy(update={"uid": action.require.uid}), trial)
 
@@ -160,6 +163,7 @@ def _observed(incident: IncidentView, shown: ShownPlan, horizon: timedelta) -> O
         resolved=parse_annotation_time(marks.alert_resolved_at),
         has_checks=shown.has_checks,
         stopped_by=shown.stopped_by,
+        asked_by=shown.asked_by,
     )
 
 

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from fakes.aftermath import BAD, GOOD, MI, RAISE, RAISE_BOTH, RESTART, UNDO, Shop, minute, observed
+from fakes.aftermath import BAD, GOOD, MI, RAISE, RAISE_BOTH, RESIZE, RESTART, UNDO, Shop, minute, observed
 from fakes.objects import a_template
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -81,6 +81,13 @@ STORIES = {
     ),
     "undo, ready only after several crashes": (UNDO, lambda: Shop().undo(10).works(50), 90, HEALED),
     "memory as planned": (RAISE, lambda: Shop().change(memory("128Mi"), 5).works(6), 40, HEALED),
+    "memory as planned for the running pods": (RESIZE, lambda: Shop().change(memory("128Mi"), 5).works(6), 40, HEALED),
+    "more memory than planned for the running pods": (
+        RESIZE,
+        lambda: Shop().change(memory("256Mi"), 5).works(6),
+        40,
+        Outcome.OTHER_CHANGE,
+    ),
     "memory as planned, in bytes": (RAISE, lambda: Shop().change(memory(str(128 * MI)), 5).works(6), 40, HEALED),
     "memory and request as planned": (
         RAISE_BOTH,
@@ -307,8 +314,9 @@ def test_what_pods_do_not_show_is_not_claimed():
         assert classify(observed(UNDO, **values), shop).outcome is Outcome.NOT_KNOWN
 
 
-def test_a_plan_that_a_guard_would_have_stopped_would_not_have_healed():
-    found = classify(observed(UNDO, stopped_by="Ownership"), Shop().undo(23).works(24).look(60))
+@pytest.mark.parametrize("guard", ["stopped_by", "asked_by"])
+def test_a_plan_that_a_guard_would_have_stopped_would_not_have_healed(guard):
+    found = classify(observed(UNDO, **{guard: "Ownership"}), Shop().undo(23).works(24).look(60))
     assert found.outcome is Outcome.NOT_KNOWN
     assert found.message.endswith(
         "It is healthy, but guard Ownership would have stopped the plan: see its reason in the status."

@@ -57,12 +57,32 @@ async def test_an_incident_that_was_never_diagnosed_has_no_plan():
     assert await PlanReader(FakeClient(history)).read("u1") is None
 
 
-async def test_a_plan_of_another_version_is_an_error():
+def with_diagnoses(change):
+    """A recorded history whose diagnoses were changed."""
     history = recorded()
     for event in history["events"]:
         for payload in event.get("activityTaskCompletedEventAttributes", {}).get("result", {}).get("payloads", ()):
             answer = json.loads(base64.b64decode(payload.get("data", "")) or "null")
             if isinstance(answer, dict) and "diagnosis" in answer:
-                payload["data"] = base64.b64encode(b'{"plan": 3}').decode()
+                payload["data"] = base64.b64encode(json.dumps(change(answer)).encode()).decode()
+    return history
+
+
+@pytest.mark.parametrize(
+    ("effects", "expected"),
+    [
+        ({"Mode": "ShowOnly"}, ("", "")),
+        ({"Mode": "ShowOnly", "Approval": "Ask"}, ("", "Approval")),
+        ({"Mode": "ShowOnly", "Approval": "Ask", "MaintenanceWindow": "Wait"}, ("MaintenanceWindow", "Approval")),
+    ],
+)
+async def test_the_guards_that_would_have_stopped_it_and_asked(effects, expected):
+    guards = [{"name": name, "effect": effect, "reason": "x"} for name, effect in effects.items()]
+    shown = await PlanReader(FakeClient(with_diagnoses(lambda answer: {**answer, "guards": guards}))).read("u1")
+    assert (shown.stopped_by, shown.asked_by) == expected
+
+
+async def test_a_plan_of_another_version_is_an_error():
+    history = with_diagnoses(lambda _: {"plan": 3})
     with pytest.raises(InvalidIncident, match="the plan cannot be read"):
         await PlanReader(FakeClient(history)).read("u1")

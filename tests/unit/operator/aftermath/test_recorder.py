@@ -115,6 +115,14 @@ async def test_one_change_is_one_trial_however_many_incidents_it_ended(watched):
     assert record.actions["RestoreTemplate"].right == 1
 
 
+@pytest.mark.parametrize(("guard", "counted"), [({"asked_by": "Approval"}, 1), ({"stopped_by": "Singleton"}, 0)])
+async def test_that_a_person_would_have_been_asked_says_nothing_about_the_plan(watched, guard, counted):
+    watched.put(autonomy=EARNED)
+    watched.plans.shown = watched.plans.shown._replace(**guard)
+    noted = await watched.sweep(Shop().undo(23).works(24), 60)
+    assert (noted["outcome"], len(await watched.records.all())) == ("NotKnown", counted)
+
+
 async def test_it_counts_for_nothing_elsewhere(watched):
     await watched.sweep(Shop().undo(23).works(24), 60)
     assert await watched.records.all() == ()
