@@ -57,6 +57,7 @@ TEMPLATES = (
             "manifests/base/leader.yaml",
             "manifests/base/records.yaml",
         ),
+        (Edit(r"(?<=^  name: prunella-records\n)  labels:$", "\n".join((*_KEEP, "  labels:"))),),
     ),
     Template(
         "operator",

@@ -226,8 +226,11 @@ def test_values_of_an_earlier_chart_may_be_reused(missing, tmp_path):
     assert helm("template", earlier, *everything) == helm("template", CHART, *everything)
 
 
-def test_definitions_survive_the_release_unless_they_shall_not():
-    assert helm("template", CHART, *QUICKSTART).count("helm.sh/resource-policy: keep") == 3
+def test_definitions_and_what_was_earned_survive_the_release_unless_they_shall_not():
+    rendered = [one for one in yaml.safe_load_all(helm("template", CHART, *QUICKSTART)) if one]
+    kept = [one for one in rendered if "helm.sh/resource-policy" in (one["metadata"].get("annotations") or {})]
+    assert sorted(one["kind"] for one in kept) == [*["CustomResourceDefinition"] * 3, "Namespace"]
+    assert "prunella-records" in {one["metadata"]["name"] for one in kept}
     assert "resource-policy" not in helm("template", CHART, *QUICKSTART, "--set", "crds.keep=false")
     assert "CustomResourceDefinition" not in helm("template", CHART, *QUICKSTART, "--set", "crds.enabled=false")
 
