@@ -13,9 +13,10 @@ from prunella_workflows.model.policy_escalation import EscalationRule
 RULE = {"enabled": True}
 
 
-def reported(level, **case):
+def reported(level, lowest="Observe", **case):
     """The diagnosis of an action of this level, with what the guards say to it."""
-    note = AutonomyNote(action="SetMemory", level=level, message="7 of 7 were right.", workload_uid=WEB.uid)
+    words = {"message": "7 of 7 were right.", "workload_uid": WEB.uid}
+    note = AutonomyNote(action="SetMemory", level=level, lowest=lowest, **words)
     found = a_guard_case(policy=a_policy(autonomy=RULE), autonomy=note, **case)
     return a_report(
         guards=guards.evaluate(guards.GUARDS, found),
@@ -34,7 +35,7 @@ async def test_observe_shows_the_plan_and_writes_nothing(workflow_env):
 
 
 async def test_approval_waits_for_a_person(workflow_env):
-    activities = ScriptedActivities(diagnose=reported("Approval"))
+    activities = ScriptedActivities(diagnose=reported("Approval", lowest="Approval"))
     async with workflow_env.healing_worker(activities):
         handle = await workflow_env.start_incident()
         await activities.wait_for_reason("ApprovalNeeded")
@@ -43,6 +44,7 @@ async def test_approval_waits_for_a_person(workflow_env):
         status = await handle.result()
     assert (status.phase, len(activities.writes)) == (Phase.HEALED, 1)
     assert status.autonomy.level == "Approval"
+    assert [order.lowest for order in activities.requests("repair")] == ["Approval"]
 
 
 async def test_heal_writes(workflow_env):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from prunella_workflows.contracts.healing import DiagnoseReport, DiagnoseRequest
 from prunella_workflows.decisions import guards, playbooks
 from prunella_workflows.decisions.autonomy.level import judge
+from prunella_workflows.decisions.autonomy.lowest_level import find_lowest
 from prunella_workflows.decisions.autonomy.track_record import add_missing, add_trials, of_workload
 from prunella_workflows.decisions.autonomy.trials import trials_of_attempts
 from prunella_workflows.decisions.diagnosis import memory_kills, probe_events, relapse, startup
@@ -17,7 +18,7 @@ from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.facts import Facts
 from prunella_workflows.model.incident_status import Attempt, EvidenceNote
 from prunella_workflows.model.outcome import Cause, Diagnosis
-from prunella_workflows.model.plan import Action, Plan
+from prunella_workflows.model.plan import Plan, Step
 from prunella_workflows.model.policy import EffectivePolicy
 from prunella_workflows.model.policy_merge import merge_layers
 
@@ -55,7 +56,7 @@ def _guard_case(
     attempts: tuple[Attempt, ...],
 ) -> guards.GuardCase:
     evidence, cause = facts.evidence, findings.external_cause(diagnosis.cause)
-    action = plan.steps[0].action if plan.steps else None
+    step = next(iter(plan.steps), None)
     return guards.GuardCase(
         now=evidence.read_at,
         incident=request.incident.name,
@@ -66,7 +67,7 @@ def _guard_case(
         protected_namespaces=facts.protected_namespaces,
         policy=policy,
         cause=diagnosis.cause,
-        action=action,
+        action=step.action if step is not None else None,
         severity=request.spec.severity,
         approval=request.answer or request.spec.approval,
         incidents=evidence.incidents,
@@ -82,7 +83,7 @@ def _guard_case(
         undoes=plan.undoes,
         unjudged_since=relapse.find_unjudged(evidence, request.tried),
         tried=bool(attempts),
-        autonomy=_autonomy(request, facts, policy, action, attempts),
+        autonomy=_autonomy(request, facts, policy, step, attempts),
     )
 
 
@@ -90,7 +91,7 @@ def _autonomy(
     request: DiagnoseRequest,
     facts: Facts,
     policy: EffectivePolicy,
-    action: Action | None,
+    step: Step | None,
     attempts: tuple[Attempt, ...],
 ) -> AutonomyNote | None:
     """The level that the action has earned, with what this incident has shown so far; None where none must be.
@@ -104,7 +105,8 @@ def _autonomy(
     record = of_workload(facts.track_record or TrackRecord(), target)
     record = add_missing(record, (trial for other in others for trial in other.wrong))
     record = add_trials(record, trials_of_attempts(request.incident.name, attempts, now))
-    return judge(record, policy.autonomy, target, action.kind if action is not None else "")
+    action, lowest = step.action.kind if step is not None else "", find_lowest(step, facts.evidence, policy)
+    return judge(record, policy.autonomy, target, action, lowest)
 
 
 def _report(findings: Findings, diagnosis: Diagnosis, plan: Plan, case: guards.GuardCase) -> DiagnoseReport:

@@ -13,6 +13,7 @@ from prunella_operator.aftermath.change import Change, ChangeKind, find_change
 from prunella_operator.incidents.deduplication import REOPEN_WINDOW, is_same_kind
 from prunella_operator.kubernetes.views.pods import pod_view, stable_since
 from prunella_operator.kubernetes.views.workloads import workload_view
+from prunella_workflows.decisions.autonomy.lowest_level import SEEN_IN_PODS, is_measured
 from prunella_workflows.model.aftermath import Aftermath, AftermathOutcome
 from prunella_workflows.model.incident import IncidentType
 from prunella_workflows.model.plan import RestoreTemplate
@@ -24,17 +25,6 @@ LATE = timedelta(hours=1)
 """Later than this after the deadline, the health of now says nothing about then."""
 _UNCLEAR = "Whether the fault is gone is not clear from its pods: look at the workload yourself."
 _RECENT = "The change was made too recently to count: look at the workload in half an hour."
-_SEEN_IN_PODS = frozenset(
-    {
-        IncidentType.POD_CRASH_LOOP,
-        IncidentType.OOM_KILLED,
-        IncidentType.IMAGE_PULL_FAILURE,
-        IncidentType.CONFIG_ERROR,
-        IncidentType.PROBE_FAILURE,
-        IncidentType.UNAVAILABLE,
-    }
-)
-
 _CRASHES = frozenset({IncidentType.POD_CRASH_LOOP, IncidentType.OOM_KILLED})
 """The faults that a pod which has them shows for as long as it lives."""
 
@@ -73,10 +63,9 @@ def classify(observed: Observed, after: Afterwards) -> Aftermath | None:
 
 def _unseen(observed: Observed) -> str:
     """Why health of the pods would not show that this fault is gone; "" if it does."""
-    settle = observed.step.settle
-    if observed.kind not in _SEEN_IN_PODS:
+    if observed.kind not in SEEN_IN_PODS:
         return f"Pods do not show whether a fault of type {observed.kind} is gone: look at its measurements."
-    if settle.relief is not None or settle.telemetry or settle.checks or observed.has_checks:
+    if is_measured(observed.step.settle) or observed.has_checks:
         return "Measurements would have verified the plan, and those of that time are not kept: look into Prometheus."
     return ""
 

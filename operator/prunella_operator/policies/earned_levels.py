@@ -13,6 +13,7 @@ from prunella_operator.kubernetes.track_records import WatchedTrackRecords
 from prunella_operator.policies.kinds import CLUSTER, NAMESPACED
 from prunella_operator.policies.objects import Labels, Policy
 from prunella_workflows.decisions.autonomy.level import judge
+from prunella_workflows.decisions.autonomy.lowest_level import lowest_of_action
 from prunella_workflows.model.autonomy import AutonomyLevel, EarnedLevel, TrackRecord
 from prunella_workflows.model.errors import InvalidIncident
 from prunella_workflows.model.policy import EffectivePolicy, PolicyLayer, PolicyMode
@@ -79,7 +80,7 @@ def _levels(policy: Policy, record: TrackRecord, around: Surroundings) -> Iterat
 
 
 def _level(record: TrackRecord, policy: EffectivePolicy, target: WorkloadRef, action: str) -> EarnedLevel:
-    note = judge(record, policy.autonomy, target, action)
+    note = judge(record, policy.autonomy, target, action, lowest_of_action(action, policy))
     capped = policy.mode is PolicyMode.OBSERVE and note.level is not AutonomyLevel.OBSERVE
     return EarnedLevel(
         workload=record.workload,

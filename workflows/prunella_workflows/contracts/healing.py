@@ -10,7 +10,7 @@ from temporalio import activity
 from temporalio.common import Priority
 
 from prunella_workflows.contracts.options import IDEMPOTENT, NON_IDEMPOTENT, UNTIL_DONE, WATCHING, Options
-from prunella_workflows.model.autonomy import AutonomyNote
+from prunella_workflows.model.autonomy import AutonomyLevel, AutonomyNote
 from prunella_workflows.model.base import Value
 from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpec
 from prunella_workflows.model.incident_status import Attempt, CausedBy, EvidenceNote, GuardNote, IncidentStatus
@@ -137,7 +137,8 @@ class DiagnoseReport(Value):
 class RepairOrder(Value):
     """Make one change, once. Cause, severity and approval are for the guards that are checked at the write.
 
-    `continues`: the names of the earlier incidents whose ladder this one goes on with.
+    `continues`: the names of the earlier incidents whose ladder this one goes on with. `lowest`: the lowest level of
+    the action, where autonomy must be earned.
     """
 
     incident: IncidentRef
@@ -147,6 +148,7 @@ class RepairOrder(Value):
     severity: str = ""
     answer: Approval | None = None
     continues: tuple[str, ...] = ()
+    lowest: AutonomyLevel = AutonomyLevel.OBSERVE
 
 
 class Sent(Value):

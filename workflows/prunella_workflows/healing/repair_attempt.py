@@ -14,6 +14,7 @@ from prunella_workflows.contracts.healing import DiagnoseReport, HealingActiviti
 from prunella_workflows.healing.reporter import IncidentReporter
 from prunella_workflows.healing.state import HealingState
 from prunella_workflows.healing.status_builder import StatusBuilder
+from prunella_workflows.model.autonomy import AutonomyLevel
 from prunella_workflows.model.errors import ChangedSince, Held
 from prunella_workflows.model.outcome import Judgement, inconclusive
 from prunella_workflows.model.plan import Action, RestoreTemplate, SetMemory, Step
@@ -55,6 +56,7 @@ class RepairExecutor:
             severity=self._request.spec.severity,
             answer=self._state.answer,
             continues=self._state.continues,
+            lowest=report.autonomy.lowest if report.autonomy is not None else AutonomyLevel.OBSERVE,
         )
         self._status.attempt_started(step, order.action_id, report.diff, workflow.now())
         await self._reporter.report()

@@ -81,6 +81,8 @@ class AutonomyNote(Value):
     """Number of repairs that were undone or did not help, and of observed plans that turned out wrong."""
     workload_uid: str = ""
     """UID of the workload whose record it is."""
+    lowest: AutonomyLevel = AutonomyLevel.OBSERVE
+    """The lowest level here: Approval where an observed plan of this action is never found to be right."""
 
 
 class EarnedLevel(Value):

@@ -98,12 +98,14 @@ class Repairer:
             approval=order.answer,
             continues=order.continues,
             healthy_percent=self._collector.healthy_percent(namespace, policy),
-            autonomy=self._autonomy(workload.ref, policy, order.action),
+            autonomy=self._autonomy(workload.ref, policy, order),
         )
 
-    def _autonomy(self, ref: WorkloadRef, policy: EffectivePolicy, action: Action) -> AutonomyNote | None:
+    def _autonomy(self, ref: WorkloadRef, policy: EffectivePolicy, order: RepairOrder) -> AutonomyNote | None:
         """The level that the action has earned by now; None where none must be earned."""
-        return judge(self._records.read(ref), policy.autonomy, ref, action.kind) if policy.autonomy.enabled else None
+        if not policy.autonomy.enabled:
+            return None
+        return judge(self._records.read(ref), policy.autonomy, ref, order.action.kind, order.lowest)
 
     def _write(self, order: RepairOrder, change: Change[Any], live: LiveObject) -> Repaired:
         now = clock.now().isoformat()

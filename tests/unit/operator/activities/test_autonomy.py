@@ -15,7 +15,7 @@ from prunella_workflows.healing.state import initial_state
 from prunella_workflows.healing.status_builder import StatusBuilder
 from prunella_workflows.model.autonomy import AutonomyNote, Trial
 from prunella_workflows.model.errors import Forbidden, Refused
-from prunella_workflows.model.incident import IncidentRef, IncidentSpec, IncidentType, TargetRef
+from prunella_workflows.model.incident import Approval, IncidentRef, IncidentSpec, IncidentType, TargetRef
 from prunella_workflows.model.incident_status import Condition, IncidentStatus, Phase
 
 INCIDENT = IncidentRef(namespace="shop", name="web-1", uid="uid-web-1")
@@ -78,9 +78,9 @@ def blocks(report):
     return [(guard.name, guard.effect.value, guard.reason) for guard in report.guards if guard.held]
 
 
-def repaired(activities, report):
-    step = report.plan.steps[0]
-    order = RepairOrder(incident=INCIDENT, action_id="uid-web-1-1", action=step.action, cause=report.diagnosis.cause)
+def repaired(activities, report, **values):
+    step, cause = report.plan.steps[0], report.diagnosis.cause
+    order = RepairOrder(incident=INCIDENT, action_id="uid-web-1-1", action=step.action, cause=cause, **values)
     return activities.repair(order)
 
 
@@ -109,6 +109,19 @@ def test_seven_right_ones_earn_approval_and_twenty_heal(activities, kube):
     report = diagnosed(activities)
     assert (report.approval_needed, blocks(report), report.autonomy.level) == (False, [], "Heal")
     assert repaired(activities, report).template_hash
+
+
+def test_what_could_never_leave_observe_begins_at_approval(activities, kube):
+    """With checks of the policy, measurements decide, and those of then are not kept."""
+    check = {"name": "errors", "query": 'x{pod=~"$pods"}', "threshold": 1}
+    enable(kube)
+    kube.objects[POLICY]["spec"]["verification"] = {"checks": [check]}
+    report = diagnosed(activities)
+    assert blocks(report) == [("Approval", "Ask", "ApprovalNeeded")]
+    with pytest.raises(Exception, match="guard Approval blocks now"):
+        repaired(activities, report, lowest=report.autonomy.lowest)
+    answer = Approval(decision="Approved", by="alice")
+    assert repaired(activities, report, lowest=report.autonomy.lowest, answer=answer).template_hash
 
 
 def test_the_record_is_among_the_recorded_facts(activities, kube):

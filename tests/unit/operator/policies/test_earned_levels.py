@@ -73,6 +73,15 @@ async def test_each_action_of_each_workload_is_shown_with_its_reasons(levels, re
     assert "verified repairs and observed plans were right" in memory.message
 
 
+async def test_an_action_that_could_never_leave_observe_begins_at_approval(levels, rest):
+    earn(rest, 1)
+    earn(rest, 1, action="Scale")
+    assert await shown(levels, a_policy(ENABLED)) == [
+        ("shop/Deployment/web", "Scale", "Approval"),
+        ("shop/Deployment/web", "SetMemory", "Observe"),
+    ]
+
+
 async def test_the_mode_is_the_limit_and_said(levels, rest):
     earn(rest, 20)
     policy = a_policy({**ENABLED, "mode": "Observe"})

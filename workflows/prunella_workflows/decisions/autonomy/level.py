@@ -7,25 +7,33 @@ from prunella_workflows.decisions.autonomy.track_record import of_workload
 from prunella_workflows.model.autonomy import ActionRecord, AutonomyLevel, AutonomyNote, AutonomyRule, TrackRecord
 from prunella_workflows.model.workload import WorkloadRef
 
+_UNJUDGED = "Approval is the lowest level here, because an observed plan of it is never found to be right."
 _LEVELS = (AutonomyLevel.OBSERVE, AutonomyLevel.APPROVAL, AutonomyLevel.HEAL)
 
 
-def judge(record: TrackRecord, rule: AutonomyRule, target: WorkloadRef, action: str) -> AutonomyNote:
+def judge(
+    record: TrackRecord,
+    rule: AutonomyRule,
+    target: WorkloadRef,
+    action: str,
+    lowest: AutonomyLevel = AutonomyLevel.OBSERVE,
+) -> AutonomyNote:
     """The level of an action on a workload, with its reasons. A record of a deleted namesake counts for nothing."""
     if not action:
         return AutonomyNote(level=AutonomyLevel.OBSERVE, message="No repair is planned.", workload_uid=target.uid)
     known = of_workload(record, target).actions.get(action, ActionRecord())
     strikes = count_strikes(known, rule)
-    level = _LEVELS[max(0, _LEVELS.index(proven_level(known, rule)) - strikes)]
+    earned = _LEVELS[max(0, _LEVELS.index(proven_level(known, rule)) - strikes)]
+    level = max(earned, lowest, key=_LEVELS.index)
+    demotion, floor = _demotion(known, rule, strikes), "" if level is earned else _UNJUDGED
     return AutonomyNote(
         action=action,
         level=level,
-        message=" ".join(
-            filter(None, (record.problem, _describe(known, rule, level), _demotion(known, rule, strikes)))
-        ),
+        message=" ".join(filter(None, (record.problem, _describe(known, rule, level), demotion, floor))),
         right=known.right,
         wrong=known.wrong,
         workload_uid=target.uid,
+        lowest=lowest,
     )
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from prunella_workflows.decisions.autonomy.lowest_level import JUDGED_ACTIONS
 from prunella_workflows.model.aftermath import Aftermath, AftermathOutcome
 from prunella_workflows.model.autonomy import Trial
 from prunella_workflows.model.incident_status import Attempt, IncidentStatus
@@ -48,7 +49,8 @@ def trial_of_plan(incident: str, action: str, aftermath: Aftermath) -> Trial | N
 
     Its id is of that change: all incidents that one change ended are one trial.
     """
-    if aftermath.outcome not in _RIGHT_PLANS | _WRONG_PLANS or aftermath.changed_at is None:
+    is_known = aftermath.outcome in _RIGHT_PLANS | _WRONG_PLANS and action in JUDGED_ACTIONS
+    if not is_known or aftermath.changed_at is None:
         return None
     return Trial(
         id=f"plan/{action}/{aftermath.changed_at.isoformat()}",

@@ -80,9 +80,11 @@ def _check_earned(case: GuardCase) -> Block | None:
     if case.action is None or case.undoes or not _has_earned(case, AutonomyLevel.OBSERVE):
         return None
     assert case.autonomy is not None
-    effect = Effect.ESCALATE if case.tried else Effect.SHOW_ONLY
-    next_step = f"If the plan is right, make the change: {case.action}. Its result counts for the next incident."
-    return Block(effect, "NotEarned", case.autonomy.message, next_step)
+    next_step = f"If the plan is right, make the change: {case.action}."
+    if case.tried:
+        return Block(Effect.ESCALATE, "NotEarned", case.autonomy.message, next_step)
+    counts = f"{next_step} Its result counts for the next incident, if no other guard would have stopped the plan."
+    return Block(Effect.SHOW_ONLY, "NotEarned", case.autonomy.message, counts)
 
 
 def _has_earned(case: GuardCase, level: AutonomyLevel) -> bool:

@@ -855,6 +855,11 @@ def test_a_person_must_agree_to_what_has_earned_approval_only(level, needed):
     assert check_approval(approved) is None
 
 
+def test_only_what_people_do_about_an_observed_plan_is_said_to_count():
+    assert "counts for the next incident" in check_mode(a_guard_case(autonomy=UNPROVEN)).next_step
+    assert "counts" not in check_mode(a_guard_case(autonomy=UNPROVEN, tried=True)).next_step
+
+
 def test_what_was_earned_loosens_no_rule():
     earned = AutonomyNote(level="Heal")
     assert check_mode(a_guard_case(policy=merge(BUILT_IN), autonomy=earned)).reason == "ObserveMode"
