@@ -26,6 +26,7 @@ from prunella_operator.kubernetes.times import parse_annotation_time
 from prunella_operator.kubernetes.track_records import WatchedTrackRecords
 from prunella_workflows.decisions.autonomy.trials import trial_of_plan
 from prunella_workflows.model.aftermath import Aftermath, AftermathOutcome
+from prunella_workflows.model.autonomy import Trial
 from prunella_workflows.model.errors import Conflict, InvalidIncident, NotFound, Permanent, PrunellaError
 from prunella_workflows.model.incident_status import Phase
 
@@ -126,14 +127,19 @@ class AftermathRecorder:
             self._well.add(incident.metadata.uid)
 
     async def _count(self, incident: IncidentView, observed: Observed, after: Afterwards) -> None:
-        """Add the plan to the track record, where autonomy must be earned. A failure delays the note.
+        """Add the plan to the track record, where autonomy must be earned. Without the permission it is logged.
 
-        That a person would have been asked first says nothing about the plan: it counts.
+        Others who write meanwhile delay the note.
         """
-        found, action = classify(replace(observed, asked_by=""), after), observed.step.action
-        trial = trial_of_plan(incident.metadata.name, action.kind, found) if found is not None else None
-        if incident.status.autonomy is not None and trial is not None:
+        trial, action = _trial(incident, observed, after), observed.step.action
+        if incident.status.autonomy is None or trial is None:
+            return
+        try:
             await self.records.add(action.target.model_copy(update={"uid": action.require.uid}), trial)
+        except Permanent as error:
+            meta = incident.metadata
+            text = "cannot write a track record"
+            _log.error(text, namespace=meta.namespace, incident=meta.name, error=str(error))
 
     async def _note(self, incident: IncidentView, found: Aftermath) -> None:
         """Write to exactly the object that was read. If it was written to since, the next sweep decides again."""
@@ -145,6 +151,18 @@ class AftermathRecorder:
             return
         self._decided.add(meta.uid)
         _log.info("aftermath noted", namespace=meta.namespace, incident=meta.name, outcome=found.outcome.value)
+
+
+def _trial(incident: IncidentView, observed: Observed, after: Afterwards) -> Trial | None:
+    """The trial of the plan. That a person would have been asked first says nothing about it.
+
+    Nor does what became of a successor of the same name.
+    """
+    action = observed.step.action
+    if after.workload is None or after.workload["metadata"]["uid"] != action.require.uid:
+        return None
+    found = classify(replace(observed, asked_by=""), after)
+    return trial_of_plan(incident.metadata.name, action.kind, found) if found is not None else None
 
 
 def _not_known(message: str) -> Aftermath:

@@ -74,8 +74,17 @@ class TrackRecords:
             self.kube.create(paths.track_records(NAMESPACE), _body(name, _added(TrackRecord(), ref, trials)))
             return
         before = _parse(live)
+        if before.actions and before.uid != ref.uid and not self._lives(ref):
+            return
         if (after := _added(before, ref, trials)) != before:
             self.kube.merge_patch(paths.track_records(NAMESPACE, name), _patch(live, after))
+
+    def _lives(self, ref: WorkloadRef) -> bool:
+        """Report whether the workload exists: trials of a deleted one must not replace the record of its successor."""
+        try:
+            return bool(self.kube.get(paths.workload(ref))["metadata"]["uid"] == ref.uid)
+        except NotFound:
+            return False
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,10 @@ class WatchedTrackRecords:
         return tuple(map(_parse, found))
 
     async def add(self, ref: WorkloadRef, trial: Trial) -> None:
-        """Count a trial once. Raises Conflict if someone else wrote meanwhile, and Forbidden."""
+        """Count a trial of a workload that was just read, once.
+
+        Raises Conflict if someone else wrote meanwhile, and Forbidden.
+        """
         name = name_of(ref)
         try:
             live = await self.rest.get(paths.track_records(NAMESPACE, name))

@@ -1,9 +1,11 @@
 """The aftermath of observed incidents, read from a cluster and noted once."""
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from fakes.aftermath import CLOSED, UNDO, Shop, minute
+from fakes.aftermath import CLOSED, GOOD, UNDO, Shop, minute
 from fakes.kube import FakeRest, failing
 from fakes.objects import WEB
 
@@ -12,6 +14,7 @@ from prunella_operator.aftermath import recorder
 from prunella_operator.aftermath.plans import ShownPlan
 from prunella_operator.aftermath.recorder import AftermathRecorder
 from prunella_operator.kubernetes import paths
+from prunella_operator.kubernetes.request import AlreadyExists
 from prunella_operator.kubernetes.track_records import WatchedTrackRecords
 from prunella_operator.kubernetes.views.workloads import workload_key
 from prunella_operator.temporal.rpc import TemporalUnavailable
@@ -128,11 +131,35 @@ async def test_it_counts_for_nothing_elsewhere(watched):
     assert await watched.records.all() == ()
 
 
-async def test_a_plan_that_cannot_be_counted_is_not_noted_yet(watched):
+@pytest.mark.parametrize("error", [Conflict("moved"), AlreadyExists("there"), Unavailable("busy")])
+async def test_a_plan_that_cannot_be_counted_now_is_not_noted_yet(watched, error):
     watched.put(autonomy=EARNED)
-    watched.rest.kube.before = failing(Forbidden("no"), part="configmaps")
+    watched.rest.kube.before = failing(error, part="configmaps")
     assert await watched.sweep(Shop().undo(23).works(24), 60) is None
     assert (await watched.sweep(Shop().undo(23).works(24), 61))["outcome"] == "SameChange"
+    assert len(await watched.records.all()) == 1
+
+
+async def test_a_plan_that_may_not_be_counted_is_noted_all_the_same(watched):
+    watched.put(autonomy=EARNED)
+    watched.rest.kube.before = failing(Forbidden("no"), part="configmaps", times=99)
+    assert (await watched.sweep(Shop().undo(23).works(24), 60))["outcome"] == "SameChange"
+
+
+class Recreated(Shop):
+    """The workload was deleted and created again, with its revisions."""
+
+    def look(self, at, **values):
+        self.recreate(GOOD, 23).works(24)
+        after = super().look(at, **values)
+        revisions = json.loads(json.dumps(after.revisions).replace(f'"{WEB.uid}"', f'"{self.uid}"'))
+        return replace(after, revisions=tuple(revisions))
+
+
+async def test_a_workload_that_was_created_again_proves_nothing(watched):
+    watched.put(autonomy=EARNED)
+    noted = await watched.sweep(Recreated(), 60)
+    assert (noted["outcome"], await watched.records.all()) == ("OtherChange", ())
 
 
 async def test_nothing_is_claimed_for_what_was_well_before_people_came(watched):

@@ -4,6 +4,7 @@ import pytest
 from builders import NOW, WEB
 from fakes.kube import FakeKube, FakeRest, failing
 
+from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.track_records import TrackRecords, WatchedTrackRecords, name_of
 from prunella_workflows.model.autonomy import TrackRecord, Trial
 from prunella_workflows.model.errors import Conflict, Forbidden, Refused
@@ -49,7 +50,17 @@ def test_no_trial_is_no_request(records, kube):
     assert kube.writes == []
 
 
-def test_the_record_of_a_deleted_namesake_is_replaced(records):
+def test_trials_of_a_deleted_workload_leave_the_record_of_its_successor(records, kube):
+    old = WEB.model_copy(update={"uid": "uid-before"})
+    records.add(WEB, [a_trial(1), a_trial(2)])
+    records.add(old, [a_trial(3)])
+    kube.put(paths.workload(WEB), {"metadata": {"uid": WEB.uid}})
+    records.add(old, [a_trial(4, right=False)])
+    assert (records.read(WEB).uid, counts(records.read(WEB))) == (WEB.uid, [(2, 0)])
+
+
+def test_the_record_of_a_deleted_namesake_is_replaced(records, kube):
+    kube.put(paths.workload(WEB), {"metadata": {"uid": WEB.uid}})
     records.add(WEB.model_copy(update={"uid": "uid-before"}), [a_trial(1), a_trial(2)])
     records.add(WEB, [a_trial(3)])
     assert (records.read(WEB).uid, counts(records.read(WEB))) == (WEB.uid, [(1, 0)])
