@@ -3,9 +3,9 @@
 Records are read only while a policy enables autonomy: once a minute.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 from prunella_operator import clock
 from prunella_operator.kubernetes.selectors import matches
@@ -26,11 +26,15 @@ _REFRESH_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Surroundings:
-    """All policies, the labels of namespaces, and the namespaces and labels of workloads by uid."""
+    """All policies, the labels of namespaces, and the namespaces and labels of workloads by uid, at one look.
+
+    `effective`: the merged policies that were made so far, by uid of the workload.
+    """
 
     policies: tuple[Policy, ...]
     namespaces: dict[str, Labels]
     workloads: dict[str, tuple[str, Labels]]
+    effective: dict[str, EffectivePolicy | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -50,12 +54,17 @@ class EarnedLevels:
         self._known = tuple(sorted(await self.records.all(), key=_latest, reverse=True))
         return self._known != before
 
-    def of_policy(self, policy: Policy, around: Surroundings) -> tuple[EarnedLevel, ...] | None:
+    async def of_policy(self, policy: Policy, around: Surroundings) -> tuple[EarnedLevel, ...] | None:
         """The levels on its workloads, the latest trials first; None if it does not enable autonomy."""
         if not enables_autonomy(policy):
             return None
-        found = (level for record in self._known for level in _levels(policy, record, around))
-        return tuple(islice(found, _MAX_LEVELS))
+        found: list[EarnedLevel] = []
+        for record in self._known:
+            found += _levels(policy, record, around)
+            if len(found) >= _MAX_LEVELS:
+                break
+            await asyncio.sleep(0)  # a look at many records would never let other tasks run
+        return tuple(found[:_MAX_LEVELS])
 
 
 def enables_autonomy(policy: Policy) -> bool:
@@ -71,7 +80,9 @@ def _levels(policy: Policy, record: TrackRecord, around: Surroundings) -> Iterat
     namespace, labels = around.workloads[record.uid]
     if not _selects(policy, namespace, labels, around):
         return
-    effective = _effective(namespace, labels, around)
+    if record.uid not in around.effective:
+        around.effective[record.uid] = _effective(namespace, labels, around)
+    effective = around.effective[record.uid]
     kind, _, name = record.workload.partition("/")[2].partition("/")
     target = WorkloadRef(kind=kind, namespace=namespace, name=name, uid=record.uid)
     if effective is not None and effective.autonomy.enabled:

@@ -118,7 +118,7 @@ class PolicyStatusWriter:
         around = self._surroundings()
         self._errors = {uid: judged for uid, judged in self._errors.items() if uid in policies}
         for policy in policies.values():
-            earned = self.levels.of_policy(policy, around)
+            earned = await self.levels.of_policy(policy, around)
             status = self._status_of(policy, groups).model_copy(update={"autonomy": earned})
             if status.to_object() != policy.status:
                 yield policy, status

@@ -1,5 +1,7 @@
 """The levels that a policy's status shows, and what they cost."""
 
+import asyncio
+
 import msgspec
 import pytest
 from builders import NOW, WEB
@@ -8,9 +10,11 @@ from fakes.kube import FakeRest
 from prunella_operator import clock
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.track_records import TrackRecords, WatchedTrackRecords
+from prunella_operator.policies import earned_levels
 from prunella_operator.policies.earned_levels import EarnedLevels, Surroundings
 from prunella_operator.policies.objects import Policy
 from prunella_workflows.model.autonomy import Trial
+from prunella_workflows.model.policy_merge import merge_layers
 
 ENABLED = {"autonomy": {"enabled": True}, "mode": "Heal"}
 
@@ -57,7 +61,7 @@ def around(*policies, labels=None, uid=WEB.uid):
 
 async def shown(levels, policy, *others, **values):
     await levels.refresh([policy])
-    found = levels.of_policy(policy, around(policy, *others, **values))
+    found = await levels.of_policy(policy, around(policy, *others, **values))
     return [(one.workload, one.action, one.level.value) for one in found]
 
 
@@ -69,7 +73,7 @@ async def test_each_action_of_each_workload_is_shown_with_its_reasons(levels, re
         ("shop/Deployment/web", "Restart", "Heal"),
         ("shop/Deployment/web", "SetMemory", "Approval"),
     ]
-    (_, memory) = levels.of_policy(policy, around(policy))[0], levels.of_policy(policy, around(policy))[-1]
+    memory = (await levels.of_policy(policy, around(policy)))[-1]
     assert "verified repairs and observed plans were right" in memory.message
 
 
@@ -86,7 +90,8 @@ async def test_the_mode_is_the_limit_and_said(levels, rest):
     earn(rest, 20)
     policy = a_policy({**ENABLED, "mode": "Observe"})
     assert await shown(levels, policy) == [("shop/Deployment/web", "SetMemory", "Observe")]
-    assert levels.of_policy(policy, around(policy))[0].message.endswith("Heal is earned, and the mode is Observe.")
+    (level,) = await levels.of_policy(policy, around(policy))
+    assert level.message.endswith("Heal is earned, and the mode is Observe.")
 
 
 async def test_the_rule_is_that_of_the_merged_policy(levels, rest):
@@ -122,11 +127,37 @@ async def test_it_is_bounded(levels, rest):
     assert len(await shown(levels, a_policy(ENABLED))) == 64
 
 
+async def test_the_policies_of_a_workload_are_merged_once_in_a_look(levels, rest, monkeypatch):
+    merged = []
+    monkeypatch.setattr(earned_levels, "merge_layers", lambda *args: merged.append(1) or merge_layers(*args))
+    earn(rest, 7)
+    policies = [a_policy(ENABLED, name=f"trust-{number}") for number in range(3)]
+    await levels.refresh(policies)
+    for _ in range(2):
+        look = around(*policies)
+        for policy in policies:
+            assert len(await levels.of_policy(policy, look)) == 1
+    assert len(merged) == 2
+
+
+async def test_a_look_at_many_records_lets_other_tasks_run(levels, rest):
+    for number in range(9):
+        ref = WEB.model_copy(update={"name": f"web-{number}", "uid": f"uid-{number}"})
+        earn(rest, 1, ref)
+    policy = a_policy(ENABLED)
+    await levels.refresh([policy])
+    look, turns = asyncio.create_task(levels.of_policy(policy, around(policy))), 0
+    while not look.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 9
+
+
 async def test_while_no_policy_enables_it_nothing_is_read(levels, time):
     time[0] = 1000.0
     off = a_policy({"autonomy": {"enabled": False}})
     assert not await levels.refresh([off, a_policy({}), a_policy({"autonomy": "yes"})])
-    assert (CountedRecords.reads, levels.of_policy(off, around(off))) == (0, None)
+    assert (CountedRecords.reads, await levels.of_policy(off, around(off))) == (0, None)
 
 
 async def test_records_are_read_once_a_minute(levels, rest, time):
