@@ -92,6 +92,7 @@ lint: setup ## format, lint, types, import rules and the audit of the packages, 
 	@$(BIN)/mypy --no-error-summary hack/chart/chartgen
 	@$(BIN)/mypy --no-error-summary hack/monitoring/boards hack/monitoring/pictures
 	@$(BIN)/mypy --no-error-summary hack/image/imagebuild
+	@$(BIN)/mypy --no-error-summary hack/krew/krewplugin
 	@$(BIN)/mypy --no-error-summary hack/telemetry/otlpload hack/telemetry/telemetrydemo hack/telemetry/telemetrystack
 	@$(BIN)/mypy --no-error-summary examples/orders/orderstack hack/orders/orderhealing
 	@$(BIN)/lint-imports --no-cache > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
@@ -106,8 +107,9 @@ crds: setup ## write the CRDs (crds) and their JSON schemas (schemas) from the m
 chart: setup ## write the templates of the Helm chart (charts/prunella) from the manifests
 	@$(BIN)/python hack/chart
 
-dist: setup ## write the packaged chart and an install-OVERLAY.yaml for each overlay into dist (IMAGE=REGISTRY/prunella)
+dist: setup ## write into dist: the packaged chart, an install-OVERLAY.yaml for each overlay (IMAGE=REGISTRY/prunella), the kubectl plugin
 	@$(BIN)/python hack/chart --dist dist $(if $(IMAGE),--image $(IMAGE))
+	@$(BIN)/python hack/krew dist
 
 package: setup ## build the Python packages into dist: prunella (wheel and source), and prunella-client (wheel)
 	@$(BIN)/python -m hatchling build -d dist
