@@ -20,7 +20,7 @@ spec.loader.exec_module(pages)
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
-NAMESPACES = (HOME, "shop", "temporal")
+NAMESPACES = (HOME, "prunella-records", "shop", "temporal")
 WRITES = {"apply", "create", "delete", "label"}
 NEED_MORE = {"rollout", "exec", "get"}  # pods, or what test_autoscaling.py has: an API server alone has neither
 PROGRAM = "import sys; from prunella_operator.cli.main import main; sys.argv = ['prunella', *sys.argv[1:]]; main()"

@@ -82,6 +82,8 @@ def test_an_overlay_is_a_remote_resource_too(copied):
 def test_only_what_belongs_to_a_namespace_has_one(overlay: Path):
     cluster_wide = {"Namespace", "PriorityClass", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"}
     cluster_wide |= {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    own = {("Role", "prunella-records"), ("RoleBinding", "prunella-records")}  # of the records' namespace
     for obj in Manifests(overlay).objects:
-        expected = None if obj["kind"] in cluster_wide else "prunella-system"
+        home = "prunella-records" if (obj["kind"], obj["metadata"]["name"]) in own else "prunella-system"
+        expected = None if obj["kind"] in cluster_wide else home
         assert obj["metadata"].get("namespace") == expected, (obj["kind"], obj["metadata"]["name"])
