@@ -68,7 +68,7 @@ class TemporalOnPostgreSQL:
             server.wait_ready()
 
     def kill(self) -> None:
-        """End all parts without warning; the database goes on."""
+        """End all parts without warning; the database keeps running."""
         for server in self.servers.values():
             server.kill()
 

@@ -9,7 +9,6 @@ import pytest
 from boards.write import FOLDER
 from pictures import sql
 from pictures.series import Window
-from support import earlier_minutes
 from support.boards import rows_wanted
 from support.timescaledb import TimescaleDB
 
@@ -95,23 +94,6 @@ async def test_minutes_are_dropped_after_ninety_days(connection):
         await minutes.add(connection, 0, [_rows(count=1, age=timedelta(days=days))])
     await _run(connection, "policy_retention", "telemetry_red_minute")
     assert await connection.fetchval("SELECT sum(n) FROM telemetry_red_minute") == 30
-
-
-async def test_sums_of_an_earlier_continuous_aggregate_are_taken_over(connection):
-    now = clock.now().replace(second=0, microsecond=0)
-    await connection.execute(f"DROP TABLE {earlier_minutes.NAME}")
-    await connection.execute(earlier_minutes.AGGREGATE)
-    await connection.execute(earlier_minutes.POLICIES)
-    await earlier_minutes.fill(connection, [now - timedelta(days=days) for days in (3, 40)])
-    await connection.execute(f"CALL refresh_continuous_aggregate('{earlier_minutes.NAME}', NULL, NULL)")
-    await connection.execute("SELECT drop_chunks('telemetry_red', INTERVAL '7 days')")
-    await migrate(connection)
-    rows = await connection.fetch("SELECT kind, service, n, errors, sum_ms FROM telemetry_red_minute")
-    assert [tuple(row) for row in rows] == [("Deployment", "web", 60, 6, 720)] * 2
-    assert not await connection.fetchval("SELECT count(*) FROM timescaledb_information.continuous_aggregates")
-    assert ("policy_retention", "telemetry_red_minute") in await _jobs(connection)
-    await migrate(connection)
-    assert await connection.fetchval("SELECT sum(n) FROM telemetry_red_minute") == 120
 
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "dashboards").glob("telemetry-*.json")), ids=lambda path: path.stem)

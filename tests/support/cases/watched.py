@@ -142,7 +142,7 @@ def _of_sample(sample: str, workload: str, name: str, people: Act, outcome: Afte
 
 _SAME, _OTHER = AftermathOutcome.SAME_CHANGE, AftermathOutcome.OTHER_CHANGE
 _FAILED, _GONE_AWAY = AftermathOutcome.SAME_CHANGE_FAILED, AftermathOutcome.RECOVERED
-_GOES_ON = AftermathOutcome.PERSISTED
+_PERSISTS = AftermathOutcome.PERSISTED
 _ORDERS = ("config-error", "orders")
 
 WATCHED = (
@@ -160,9 +160,9 @@ WATCHED = (
     _of_sample("oom-killed", "recommendations", "scaled-back", _scaled(1), _OTHER),
     WatchedCase("by-itself", shop.applied(), _flickering, _nothing, _GONE_AWAY),
     WatchedCase("key-added", _single("before.yaml"), _single("break.yaml"), _key_added, _GONE_AWAY, *_ORDERS),
-    _bad_release("goes-on", _nothing, _GOES_ON),
-    _too_large("memory-goes-on", _nothing, _GOES_ON),
-    _bad_release("changed-in-vain", shop.applied(shop.bad(3)), _GOES_ON),
+    _bad_release("persists", _nothing, _PERSISTS),
+    _too_large("memory-persists", _nothing, _PERSISTS),
+    _bad_release("changed-in-vain", shop.applied(shop.bad(3)), _PERSISTS),
     _too_large("raised-in-vain", _limit("128Mi"), _FAILED, _FAR_TOO_LARGE),
     _bad_release_and_data("undone-in-vain", _undo, _FAILED),
     _bad_release_and_data("corrected-and-undone", _corrected_and_undone, AftermathOutcome.NOT_KNOWN),
@@ -170,7 +170,7 @@ WATCHED = (
 )
 BEYOND = (
     _too_large("corrected-and-raised", _corrected_and_raised, AftermathOutcome.NOT_KNOWN, _BEYOND_ALL_LIMITS),
-    _of_sample("config-error", "orders", "rollout-goes-on", _key_added, _GONE_AWAY),
+    _of_sample("config-error", "orders", "rollout-continues", _key_added, _GONE_AWAY),
 )
-"""The cases of which docs/shadow.md says that they are not told apart: a correction elsewhere just before the planned
-change, and a rollout that goes on by itself, whose pods are younger than the incident."""
+"""The cases that docs/shadow.md names as not recognised: a correction elsewhere just before the planned
+change, and a rollout that continues by itself, whose pods are younger than the incident."""

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import asyncpg
 
-from prunella_operator.telemetry.store import earlier_minutes
+from prunella_workflows.model.errors import Permanent
 
 _ROWS, _MINUTES = timedelta(days=7), timedelta(days=90)
 TIMED: Mapping[str, timedelta] = {
@@ -16,6 +16,12 @@ TIMED: Mapping[str, timedelta] = {
 """The tables whose rows belong to a time, without their common prefix, and the age at which rows are dropped."""
 
 _LOCK = 0x70726E6C  # "prnl": one migration at a time
+_FORM = "SELECT relkind::text FROM pg_class WHERE oid = to_regclass('telemetry_red_minute')"
+_TABLES = frozenset({"r", "p"})
+
+
+class SchemaMismatch(Permanent):
+    """The database has something else in the place of a table of ours; the message names the next step."""
 
 
 async def migrate(connection: asyncpg.Connection, *, use_timescale: bool = True) -> bool:
@@ -27,24 +33,18 @@ async def migrate(connection: asyncpg.Connection, *, use_timescale: bool = True)
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         timescale = use_timescale and await _has_timescale(connection)
-        earlier = await earlier_minutes.set_aside(connection)
-        await _create(connection, timescale)
-        if earlier:
-            await _take_minutes_over(connection, timescale)
+        await _refuse_view(connection)
+        script = files(__package__).joinpath("schema.sql").read_text()
+        by_time = "" if timescale else "PARTITION BY RANGE (ts)"
+        await connection.execute(script.replace("/* BY TIME */", by_time))
+        await (_make_hypertables if timescale else _index_times)(connection)
     return timescale
 
 
-async def _create(connection: asyncpg.Connection, timescale: bool) -> None:
-    script = files(__package__).joinpath("schema.sql").read_text()
-    by_time = "" if timescale else "PARTITION BY RANGE (ts)"
-    await connection.execute(script.replace("/* BY TIME */", by_time))
-    await (_make_hypertables if timescale else _index_times)(connection)
-
-
-async def _take_minutes_over(connection: asyncpg.Connection, timescale: bool) -> None:
-    if not timescale:
-        await _partition(connection, "telemetry_red_minute", await earlier_minutes.days(connection))
-    await earlier_minutes.take_over(connection)
+async def _refuse_view(connection: asyncpg.Connection) -> None:
+    """Refuse a view in the place of the sums by minute, as versions before the first release made one."""
+    if await connection.fetchval(_FORM) not in {None, *_TABLES}:
+        raise SchemaMismatch("telemetry_red_minute is no table: rename or drop it, then start the worker again")
 
 
 async def create_partitions(connection: asyncpg.Connection, days: Iterable[date], today: date) -> None:
@@ -52,16 +52,12 @@ async def create_partitions(connection: asyncpg.Connection, days: Iterable[date]
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         for table, kept in _tables():
-            await _partition(connection, table, days)
+            for day in days:
+                await connection.execute(
+                    f"CREATE TABLE IF NOT EXISTS {table}_{day:%Y%m%d} PARTITION OF {table} "
+                    f"FOR VALUES FROM ('{day}T00:00:00Z') TO ('{day + timedelta(days=1)}T00:00:00Z')"
+                )
             await _drop_old(connection, table, today - kept)
-
-
-async def _partition(connection: asyncpg.Connection, table: str, days: Iterable[date]) -> None:
-    for day in days:
-        await connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {table}_{day:%Y%m%d} PARTITION OF {table} "
-            f"FOR VALUES FROM ('{day}T00:00:00Z') TO ('{day + timedelta(days=1)}T00:00:00Z')"
-        )
 
 
 async def _has_timescale(connection: asyncpg.Connection) -> bool:
