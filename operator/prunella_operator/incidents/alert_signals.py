@@ -5,6 +5,7 @@ is unavailable or the operator restarts, costs a minute or more: the alerts also
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 
 import structlog
@@ -48,8 +49,11 @@ class AlertSignals:
         """Signal each alert that the annotations name, if the incident has made progress since the last call."""
         alerts = [key.removeprefix(labels.ALERT_PREFIX) for key in annotations if key.startswith(labels.ALERT_PREFIX)]
         if alerts and self._advance(uid, Progress.of(phase)):
-            for fingerprint in alerts:
-                await self._signal(fingerprint)
+            try:
+                for fingerprint in alerts:
+                    await self._signal(fingerprint)
+            except rpc.TemporalUnavailable as error:
+                _log.info("alerts were not signalled; they ask for their incident later", reason=str(error))
 
     def forget(self, uid: str) -> None:
         """Forget a deleted incident."""
@@ -65,9 +69,5 @@ class AlertSignals:
 
     async def _signal(self, fingerprint: str) -> None:
         handle = self._client.get_workflow_handle(alert_workflow_id(fingerprint))
-        try:
+        with suppress(NotFound):  # its handling has ended
             await rpc.call(handle.signal(AlertHandling.incident_changed), _TIMEOUT_SECONDS)
-        except NotFound:  # its handling has ended
-            return
-        except rpc.TemporalUnavailable as error:
-            _log.info("an alert was not signalled; it asks for its incident later", reason=str(error))

@@ -15,18 +15,19 @@ class FakeTemporal:
     """The signals that were sent, by workflow; those in `errors` fail."""
 
     def __init__(self, **errors):
+        self.asked = []
         self.signalled = []
         self.errors = errors
 
     def get_workflow_handle(self, workflow_id):
-        self.asked = workflow_id
+        self.asked.append(workflow_id)
         return self
 
     async def signal(self, method):
         assert method.__name__ == "incident_changed"
-        if status := self.errors.get(self.asked.removeprefix("alert-")):
+        if status := self.errors.get(self.asked[-1].removeprefix("alert-")):
             raise RPCError("no", status, b"")
-        self.signalled.append(self.asked)
+        self.signalled.append(self.asked[-1])
 
 
 async def play(temporal, *changes, annotations=ONE):
@@ -55,9 +56,10 @@ async def test_every_alert_of_the_incident_is_signalled_also_after_one_whose_han
     assert await play(temporal, Phase.PENDING, Phase.ESCALATED, annotations=BOTH) == ["alert-b2"]
 
 
-async def test_without_temporal_the_alert_asks_later():
+async def test_without_temporal_all_alerts_ask_later_and_the_others_are_not_tried():
     temporal = FakeTemporal(a1=RPCStatusCode.UNAVAILABLE)
-    assert await play(temporal, Phase.PENDING, Phase.HEALED) == []
+    assert await play(temporal, Phase.PENDING, Phase.HEALED, annotations=BOTH) == []
+    assert temporal.asked == ["alert-a1"]
 
 
 async def test_an_incident_without_alerts_costs_nothing():
