@@ -99,12 +99,14 @@ async def send(stack, orders, rate):
     return outcome
 
 
-async def play(whole, options):
+async def play(whole, options, name):
     await send(whole.stack, WARM_UP, 5)
+    print(f"{name}: {options.orders} orders at once", flush=True)
     before = whole.cpu()
     burst = await send(whole.stack, options.orders, 1000)
     used = {name: seconds - before[name] for name, seconds in whole.cpu().items()}
     rate = max(SHARE * burst.rate, 0.5)
+    print(f"{name}: {burst.rate:.1f} orders a second; now {rate:.1f} for {options.seconds:.0f} s", flush=True)
     steady = await send(whole.stack, rate * options.seconds, rate)
     return Result(
         throughput=burst.rate,
@@ -115,9 +117,9 @@ async def play(whole, options):
     )
 
 
-def measure(options, **mode):
-    with system(**mode) as whole:
-        return asyncio.run(play(whole, options))
+def measure(options, name):
+    with system(**MODES[name]) as whole:
+        return asyncio.run(play(whole, options, name))
 
 
 def show(results):
@@ -153,9 +155,9 @@ def main():
     parser.add_argument("--temporal", choices=("embedded", "postgresql"), default="embedded", help=which)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: all processes end
-    modes = MODES if options.temporal == "postgresql" else {name: MODES[name] for name in (WITHOUT, TRACED)}
+    modes = MODES if options.temporal == "postgresql" else (WITHOUT, TRACED)
     with suppress(KeyboardInterrupt):
-        show({name: measure(options, **mode) for name, mode in modes.items()})
+        show({name: measure(options, name) for name in modes})
 
 
 if __name__ == "__main__":

@@ -57,9 +57,9 @@ def test_a_system_of_its_own(made):
 def test_postgresql_is_measured_beside_the_embedded_server(arguments, count, monkeypatch, capsys):
     modes = []
 
-    def measure(_options, **mode):
-        modes.append(mode)
-        name = "temporal-frontend" if "postgresql" in mode else "temporal"
+    def measure(_options, mode):
+        modes.append(orders.MODES[mode])
+        name = "temporal-frontend" if "postgresql" in modes[-1] else "temporal"
         return orders.Result(4.0, 2.0, {"p50": 0.1, "p99": 0.2}, {"api": 0.01, name: 0.3}, 1.5)
 
     monkeypatch.setattr(sys, "argv", ["orders.py", *arguments])
