@@ -72,6 +72,14 @@ def a_replica_set(number, template=None, **meta):
     }
 
 
+KILLED = {
+    "restartCount": 3,
+    "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+    "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": LONG_AGO}},
+}
+"""The status of a container that was killed for memory again and again."""
+
+
 def a_pod(name="web-a", revision=1, *, ready_since=LONG_AGO, status=None, owner=None, **meta):
     """A pod of revision `revision`, ready since long ago; `ready_since=None` is a pod that is not ready."""
     container = {"name": "app", "ready": ready_since is not None, "restartCount": 0}

@@ -11,7 +11,6 @@ import stat
 import subprocess
 import sys
 import tarfile
-import tempfile
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -32,12 +31,7 @@ LINUX_ROOT_GO = {"linux": True, "root": True, "go": (1, 26)}
 DOCKER_KIND = {"docker_running": True, "kind_found": True}
 
 
-@pytest.fixture(autouse=True)
-def folders(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "c"))
-    with tempfile.TemporaryDirectory() as short:  # pytest's own path would be too long for sockets
-        monkeypatch.setenv("XDG_STATE_HOME", short)
-        yield
+pytestmark = pytest.mark.usefixtures("own_folders")
 
 
 # --- which cluster

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,12 +20,7 @@ OTHERS = ("1.32", "1.33", "1.35", "1.36", "1.37")
 NUMBERS = ", ".join(sorted((USUAL, *OTHERS)))
 
 
-@pytest.fixture(autouse=True)
-def folders(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "c"))
-    with tempfile.TemporaryDirectory() as short:  # pytest's own path would be too long for sockets
-        monkeypatch.setenv("XDG_STATE_HOME", short)
-        yield
+pytestmark = pytest.mark.usefixtures("own_folders")
 
 
 @pytest.fixture

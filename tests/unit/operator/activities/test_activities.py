@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from fakes.kube import FakeKube
-from fakes.objects import LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_template, at
+from fakes.objects import KILLED, LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_replica_set, a_template, at
 from structlog.testing import capture_logs
 from temporalio.exceptions import ApplicationError
 
@@ -22,11 +22,6 @@ from prunella_workflows.model.plan import SetMemory, Settle
 
 INCIDENT = IncidentRef(namespace="shop", name="web-1", uid="uid-web-1")
 SPEC = IncidentSpec(type=IncidentType.OOM_KILLED, target=TargetRef(kind="Deployment", name="web"))
-KILLED = {
-    "restartCount": 3,
-    "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-    "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": LONG_AGO}},
-}
 OPENED = at(LONG_AGO)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from builders import NOW, a_report, an_attempt
 from fakes.kube import FakeKube, failing
-from fakes.objects import LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_replica_set, announced, at
+from fakes.objects import KILLED, LONG_AGO, WEB, a_cluster, a_deployment, a_pod, a_replica_set, announced, at
 
 from prunella_operator.activities import Activities
 from prunella_operator.activities.recording import unpack
@@ -20,11 +20,6 @@ from prunella_workflows.model.incident_status import Condition, IncidentStatus, 
 
 INCIDENT = IncidentRef(namespace="shop", name="web-1", uid="uid-web-1")
 SPEC = IncidentSpec(type=IncidentType.OOM_KILLED, target=TargetRef(kind="Deployment", name="web"))
-KILLED = {
-    "restartCount": 3,
-    "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-    "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": LONG_AGO}},
-}
 POLICY = f"{paths.policies('shop')}/trust"
 RECORD = paths.track_records("prunella-records", name_of(WEB))
 
