@@ -111,7 +111,7 @@ class DiagnoseRequest(Value):
 class DiagnoseReport(Value):
     """The diagnosis, the plan, every guard's result, and the exact change of the next step.
 
-    `earlier`: the attempts of the incident whose fault is back, from which this one goes on. `autonomy`: the level that
+    `earlier`: the attempts of the incident whose fault is back, which this one continues. `autonomy`: the level that
     the next step has earned, where it must be earned. `record`: the facts that
     it was decided from, packed; "" where they were not kept. Workflows never read it: it is here to be exported.
     """
@@ -137,7 +137,7 @@ class DiagnoseReport(Value):
 class RepairOrder(Value):
     """Make one change, once. Cause, severity and approval are for the guards that are checked at the write.
 
-    `continues`: the names of the earlier incidents whose ladder this one goes on with. `lowest`: the lowest level of
+    `continues`: the names of the earlier incidents whose ladder this one continues. `lowest`: the lowest level of
     the action, where autonomy must be earned.
     """
 

@@ -36,7 +36,7 @@ class AutonomyRule(Value):
     heal_above: float | None = None
     """Lower bound of the success rate from which on repairs are made, from 0.1 to 0.95."""
     clean_run: int | None = None
-    """Number of right repairs and plans in a row after which an earlier wrong one no longer costs a level."""
+    """Number of successes in a row after which an earlier failure no longer lowers the level."""
 
 
 class Trial(Value):
@@ -76,13 +76,13 @@ class AutonomyNote(Value):
     message: str = ""
     """The reasons: the track record, its lower bound and what the next level needs."""
     right: int = 0
-    """Number of verified repairs and observed plans that were right."""
+    """Number of verified repairs and observed plans that succeeded."""
     wrong: int = 0
-    """Number of repairs that were undone or did not help, and of observed plans that turned out wrong."""
+    """Number of failures: repairs that were undone or did not help, and observed plans that turned out wrong."""
     workload_uid: str = ""
     """UID of the workload whose record it is."""
     lowest: AutonomyLevel = AutonomyLevel.OBSERVE
-    """The lowest level here: Approval where an observed plan of this action is never found to be right."""
+    """The lowest level here: Approval where an observed plan of this action is never found to succeed."""
 
 
 class EarnedLevel(Value):

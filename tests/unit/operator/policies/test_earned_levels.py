@@ -74,7 +74,7 @@ async def test_each_action_of_each_workload_is_shown_with_its_reasons(levels, re
         ("shop/Deployment/web", "SetMemory", "Approval"),
     ]
     memory = (await levels.of_policy(policy, around(policy)))[-1]
-    assert "verified repairs and observed plans were right" in memory.message
+    assert "verified repairs and observed plans succeeded" in memory.message
 
 
 async def test_an_action_that_could_never_leave_observe_begins_at_approval(levels, rest):

@@ -189,7 +189,7 @@ async def test_earned_levels_are_shown_while_autonomy_is_enabled(writer):
     await writer._write_changes()
     (level,) = written(writer, path)["autonomy"]
     assert (level["workload"], level["action"], level["level"]) == ("shop/Deployment/web", "Restart", "Observe")
-    assert level["message"].startswith("1 of 1 verified repairs and observed plans were right")
+    assert level["message"].startswith("1 of 1 verified repairs and observed plans succeeded")
     tell(writer, path)
     await change(writer, path, {}, generation=2)
     assert "autonomy" not in written(writer, path)

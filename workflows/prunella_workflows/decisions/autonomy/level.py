@@ -7,7 +7,7 @@ from prunella_workflows.decisions.autonomy.track_record import of_workload
 from prunella_workflows.model.autonomy import ActionRecord, AutonomyLevel, AutonomyNote, AutonomyRule, TrackRecord
 from prunella_workflows.model.workload import WorkloadRef
 
-_UNJUDGED = "Approval is the lowest level here, because an observed plan of it is never found to be right."
+_UNJUDGED = "Approval is the lowest level here, because an observed plan of it is never found to succeed."
 _LEVELS = (AutonomyLevel.OBSERVE, AutonomyLevel.APPROVAL, AutonomyLevel.HEAL)
 
 
@@ -70,7 +70,7 @@ def _describe(record: ActionRecord, rule: AutonomyRule, level: AutonomyLevel) ->
     approval, heal, confidence = _bars(rule)
     bound = floor(lower_bound(record.right, record.wrong, confidence) * 100) / 100
     trials = record.right + record.wrong
-    text = f"{record.right} of {trials} verified repairs and observed plans were right"
+    text = f"{record.right} of {trials} verified repairs and observed plans succeeded"
     text += f": a success rate above {bound:.2f} with {confidence:.0%} confidence." if trials else "."
     needed = "" if level is AutonomyLevel.HEAL else f" Approval needs {approval:g}, Heal {heal:g}."
     return text + needed
@@ -80,5 +80,7 @@ def _demotion(record: ActionRecord, rule: AutonomyRule, strikes: int) -> str:
     if not strikes:
         return ""
     last = next(trial for trial in reversed(record.latest) if not trial.right)
-    what = f"{strikes} wrong, the last in incident {last.incident} ({last.at:%Y-%m-%d %H:%M} UTC)"
-    return f"Lowered by {what}, until {rule.clean_run} in a row are right."
+    what = (
+        f"{strikes} failure{'s' * (strikes > 1)}, the last in incident {last.incident} ({last.at:%Y-%m-%d %H:%M} UTC)"
+    )
+    return f"Lowered by {what}, until {rule.clean_run} in a row succeed."

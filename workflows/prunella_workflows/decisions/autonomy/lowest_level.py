@@ -1,4 +1,4 @@
-"""The lowest level of an action: Approval where what people do never shows whether an observed plan was right.
+"""The lowest level of an action: Approval where what people do never shows whether an observed plan would have helped.
 
 At Observe such an action could fail, and never succeed: it would stay there.
 """

@@ -22,7 +22,7 @@ def trials_of_repairs(incident: str, status: IncidentStatus, now: datetime) -> t
 def trials_of_attempts(
     incident: str, attempts: tuple[Attempt, ...], now: datetime, *, proven: bool = False
 ) -> tuple[Trial, ...]:
-    """The trials of attempts. One of an earlier incident that is gone on with did not last: it is wrong."""
+    """The trials of attempts. One of an earlier incident whose ladder this one continues did not last: it is wrong."""
     judged = ((attempt, _is_right(attempt, proven)) for attempt in attempts if attempt.written_at is not None)
     return tuple(
         Trial(

@@ -97,18 +97,18 @@ def test_heal_never_needs_less_than_approval():
 def test_the_reasons_name_the_record_the_bound_and_what_is_missing():
     note = judge(a_record("+" * TO_APPROVAL), RULE, WEB, "SetMemory")
     assert note.message == (
-        "7 of 7 verified repairs and observed plans were right: a success rate above 0.54 with 95% confidence."
+        "7 of 7 verified repairs and observed plans succeeded: a success rate above 0.54 with 95% confidence."
         " Approval needs 0.5, Heal 0.8."
     )
     assert (note.right, note.wrong, note.workload_uid) == (7, 0, WEB.uid)
     empty = judge(TrackRecord(), RULE, WEB, "SetMemory").message
-    assert empty == "0 of 0 verified repairs and observed plans were right. Approval needs 0.5, Heal 0.8."
+    assert empty == "0 of 0 verified repairs and observed plans succeeded. Approval needs 0.5, Heal 0.8."
 
 
 def test_the_reasons_of_a_demotion_name_the_incident():
     note = judge(a_record("+" * 60 + "-"), RULE, WEB, "SetMemory")
     assert note.message.endswith(
-        f"Lowered by 1 wrong, the last in incident web-60 ({NOW:%Y-%m-%d %H:%M} UTC), until 5 in a row are right."
+        f"Lowered by 1 failure, the last in incident web-60 ({NOW:%Y-%m-%d %H:%M} UTC), until 5 in a row succeed."
     )
 
 

@@ -1,4 +1,4 @@
-"""An action whose observed plans are never found to be right begins at Approval: else it could never leave Observe."""
+"""An action whose observed plans are never found to succeed begins at Approval: else it could never leave Observe."""
 
 import pytest
 from builders import (
@@ -75,8 +75,8 @@ def test_the_reasons_say_it():
     note = judge(TrackRecord(), rule, WEB, "Scale", AutonomyLevel.APPROVAL)
     assert (note.level, note.lowest) == ("Approval", "Approval")
     assert note.message == (
-        "0 of 0 verified repairs and observed plans were right. Approval needs 0.5, Heal 0.8."
-        " Approval is the lowest level here, because an observed plan of it is never found to be right."
+        "0 of 0 verified repairs and observed plans succeeded. Approval needs 0.5, Heal 0.8."
+        " Approval is the lowest level here, because an observed plan of it is never found to succeed."
     )
 
 
