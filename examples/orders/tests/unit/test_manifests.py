@@ -89,14 +89,14 @@ def test_a_local_cluster_has_room_for_it():
     assert sum(int(request["memory"].removesuffix("Mi")) for request in requests) <= 512
 
 
-def test_where_prunella_heals_it_one_worker_is_the_maximum_and_may_become_more():
+def test_where_prunella_heals_it_the_autoscaler_has_room_and_its_maximum_may_become_more():
     healing = built("healing")
     (policy,) = [one for one in healing if one["kind"] == "HealingPolicy"]
     assert policy["metadata"]["namespace"] == "order-system"
     assert "RaiseMaxReplicas" in policy["spec"]["actions"], "it is used only where it is named"
     assert named(healing, "Namespace")["order-system"]["metadata"]["labels"]["prunella.dev/heal"] == "enabled"
     scaler = named(healing, "HorizontalPodAutoscaler")["order-workers-hpa"]["spec"]
-    assert scaler["maxReplicas"] == 1 < policy["spec"]["limits"]["replicasMax"]
+    assert scaler["minReplicas"] < scaler["maxReplicas"] < policy["spec"]["limits"]["replicasMax"]
     assert [metric["type"] for metric in scaler["metrics"]] == ["Resource"]
     resources = container(named(healing, "Deployment")["order-workers"])["resources"]
     assert resources["limits"]["cpu"] == resources["requests"]["cpu"], "a share of the limit is one of the request"
