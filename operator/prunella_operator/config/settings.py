@@ -168,6 +168,28 @@ class Settings(BaseSettings):
     console_anonymous: bool = Field(
         default=True, description="allow reading incidents in the console without a token; actions always need one"
     )
+    console_oidc_issuer: Url | None = Field(
+        None,
+        description="URL of the OpenID Connect provider at which people sign in to the console; the API server must "
+        "accept its id tokens. Needs console_url, whose path /oidc/callback is the redirect URL",
+    )
+    console_oidc_client_id: str | None = Field(None, description="client id of the console at that provider")
+    console_oidc_client_secret_file: str | None = Field(
+        None, description="file with the secret of that client, read at each sign-in; unset: a public client"
+    )
+    console_oidc_scopes: Names = Field(
+        ("openid", "email", "profile"), description="scopes of the sign-in, comma-separated; openid is one of them"
+    )
+    console_oidc_ca_file: str | None = Field(
+        None, description="PEM file with the CA of the provider's certificate; unset: the system's"
+    )
+    link_key_file: str | None = Field(
+        None,
+        description="file with the keys that sign links to approve and to reject in messages, one per line, of at "
+        "least 32 characters; the first one signs, all are accepted. Console and workers need the same keys, and "
+        "console_url; unset: no such links",
+    )
+    link_hours: Annotated[float, Field(gt=0, le=168)] = Field(24.0, description="hours for which such a link is valid")
 
     codec_port: Port = Field(8082, description="port of `prunella codec-server`")
     codec_origins: Names = Field(

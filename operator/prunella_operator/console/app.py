@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -11,12 +11,17 @@ from aiohttp import web
 from prunella_operator import clock
 from prunella_operator.console import pages
 from prunella_operator.console.actions import ACTIONS
+from prunella_operator.console.answers import Answers
+from prunella_operator.console.oidc import OidcClient
+from prunella_operator.console.requests import Readers, login_path, parse_path, parse_reason, require_consent
 from prunella_operator.console.service_map import Row, services_page
-from prunella_operator.console.sessions import COOKIE, LIFETIME, Session, Sessions
+from prunella_operator.console.sessions import Session
+from prunella_operator.console.sign_in import SignIn
 from prunella_operator.incidents.client import IncidentReader
 from prunella_operator.incidents.summary import IncidentSummary
+from prunella_operator.integrations.answer_links import AnswerLinks
 from prunella_operator.presentation.html import STATIC, make_environment
-from prunella_workflows.model.errors import Forbidden, NotFound, Permanent, PrunellaError, Retryable
+from prunella_workflows.model.errors import Forbidden, NotFound, PrunellaError, Retryable
 
 _log = structlog.get_logger("prunella.console")
 
@@ -30,15 +35,11 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_MAX_TOKEN_CHARS = 16_384
 _MAX_BODY_BYTES = 65_536
-_MAX_REASON_CHARS = 500
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 """Host names that browsers on this machine use."""
 
-Readers = Callable[[str | None], IncidentReader]
-"""A reader of incidents with a user's token; None: with Prunella's own account."""
 Telemetry = Callable[[], Awaitable[Mapping[str, Sequence[Row]]]]
 """Reads the services and their calls."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -48,7 +49,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Console:
     """The pages. `incidents` are those of `namespaces`, or of all, from an index that Prunella's own account keeps.
     `workflow_url` links to Temporal; `anonymous` allows reading without a token. `telemetry` reads what the page of
-    services shows.
+    services shows. `provider` is where people may sign in; `links` are those of messages that ask for an answer.
     With `local`, other host names are refused: DNS rebinding, by a site that wants to read what a local browser may.
     """
 
@@ -59,25 +60,27 @@ class Console:
     local: bool = False
     telemetry: Telemetry | None = None
     namespaces: tuple[str, ...] = ()
-    sessions: Sessions = field(default_factory=Sessions)
+    provider: OidcClient | None = None
+    links: AnswerLinks | None = None
 
     def __post_init__(self) -> None:
         self._environment = make_environment()
         self._overviews = pages.Overviews()
+        self._sign_in = SignIn(self.readers, self._page, self.provider)
         self._environment.globals["has_services"] = self.telemetry is not None
 
     def app(self) -> web.Application:
         """The application."""
         app = web.Application(middlewares=[self._handle], client_max_size=_MAX_BODY_BYTES)
+        app.router.add_routes(self._sign_in.routes())
         app.router.add_get("/", self._overview)
-        app.router.add_get("/login", self._login_page)
-        app.router.add_post("/login", self._login)
-        app.router.add_post("/logout", self._logout)
         app.router.add_get("/incidents/{namespace}/{name}", self._incident)
         app.router.add_post("/incidents/{namespace}/{name}", self._act)
         app.router.add_get("/healthz", _healthz)
         if self.telemetry is not None:
             app.router.add_get("/services", self._services)
+        if self.links is not None:
+            app.router.add_routes(Answers(self.links, self.readers, self._session, self._page).routes())
         app.router.add_static("/static", STATIC)
         return app
 
@@ -106,7 +109,7 @@ class Console:
 
     async def _incident(self, request: web.Request) -> web.StreamResponse:
         self._require_access(request)
-        incident = await asyncio.to_thread(self._reader(request).get, *_parse_path(request))
+        incident = await asyncio.to_thread(self._reader(request).get, *parse_path(request))
         workflow = incident.status.workflow
         url = self.workflow_url(workflow.id, workflow.run_id) if workflow else ""
         actions = pages.possible_actions(incident) if self._session(request) else []
@@ -122,47 +125,18 @@ class Console:
     async def _act(self, request: web.Request) -> web.StreamResponse:
         """Act on an incident, in the user's own name."""
         form = await request.post()
-        session = self._session(request)
-        if session is None or not session.has_csrf(str(form.get("csrf", ""))):
-            raise Forbidden("sign in first, then act from the incident's page")
+        session = require_consent(self._session(request), form)
         action = str(form.get("action", ""))
         if action not in ACTIONS:
             raise web.HTTPBadRequest(reason="There is no such action")
-        namespace, name = _parse_path(request)
-        reason = str(form.get("reason", ""))[:_MAX_REASON_CHARS]
-        await asyncio.to_thread(ACTIONS[action], self.readers(session.token), namespace, name, reason)
+        namespace, name = parse_path(request)
+        reader = self.readers(session.token)
+        await asyncio.to_thread(ACTIONS[action], reader, namespace, name, parse_reason(form))
         _log.info("action taken", user=session.user, incident=name, namespace=namespace, action=action)
         raise web.HTTPSeeOther(request.path)
 
-    async def _login_page(self, request: web.Request) -> web.StreamResponse:
-        return self._page(request, "login.html", message="")
-
-    async def _login(self, request: web.Request) -> web.StreamResponse:
-        """Authenticate the token with the API server."""
-        _refuse_cross_site(request)
-        token = str((await request.post()).get("token", "")).strip()
-        if not token or len(token) > _MAX_TOKEN_CHARS or not token.isascii() or not token.isprintable():
-            return self._page(request, "login.html", 400, message="This is not a Kubernetes token.")
-        try:
-            user = await asyncio.to_thread(self.readers(token).whoami)
-        except Permanent:
-            return self._page(request, "login.html", 401, message="The API server rejected this token.")
-        key = self.sessions.open(user, token, clock.now())
-        response = web.HTTPSeeOther("/")
-        secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
-        age = int(LIFETIME.total_seconds())
-        response.set_cookie(COOKIE, key, max_age=age, httponly=True, samesite="Strict", secure=secure)
-        raise response
-
-    async def _logout(self, request: web.Request) -> web.StreamResponse:
-        _refuse_cross_site(request)
-        self.sessions.close(request.cookies.get(COOKIE, ""))
-        response = web.HTTPSeeOther("/")
-        response.del_cookie(COOKIE)
-        raise response
-
     def _session(self, request: web.Request) -> Session | None:
-        return self.sessions.find(request.cookies.get(COOKIE, ""), clock.now())
+        return self._sign_in.session(request)
 
     def _reader(self, request: web.Request) -> IncidentReader:
         """Signed-in users read with their own permissions, anonymous ones with Prunella's."""
@@ -182,26 +156,12 @@ class Console:
 
     def _require_access(self, request: web.Request) -> None:
         if not self.anonymous and self._session(request) is None:
-            raise web.HTTPSeeOther("/login")
+            raise web.HTTPSeeOther(login_path(request))
 
     def _page(self, request: web.Request, template: str, code: int = 200, **values: Any) -> web.Response:
         session = self._session(request)
         text = self._environment.get_template(template).render(session=session, **values)
         return web.Response(text=text, status=code, content_type="text/html")
-
-
-def _refuse_cross_site(request: web.Request) -> None:
-    """Refuse forms of other sites, by the header browsers send (signing a user in without consent is an attack)."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-        raise Forbidden("this form was sent by another site")
-
-
-def _parse_path(request: web.Request) -> tuple[str, str]:
-    """Namespace and name; anything that is not a valid Kubernetes name is not sent to the API server."""
-    namespace, name = request.match_info["namespace"], request.match_info["name"]
-    if not all(part.replace("-", "").replace(".", "").isalnum() and part.isascii() for part in (namespace, name)):
-        raise NotFound("there is no such incident")
-    return namespace, name
 
 
 def _code(error: PrunellaError) -> int:

@@ -12,6 +12,7 @@ from prunella_operator.presentation.timeline import PHASE_TONES, timeline
 from prunella_operator.reporting.shadow import score
 from prunella_operator.reporting.statistics import OUTCOMES, compute_stats, count_per_day
 from prunella_workflows.model.incident_status import Phase
+from prunella_workflows.model.outcome import NOT_APPROVER
 
 STATES = ("open", "closed", "all")
 _MAX_ROWS = 200
@@ -110,5 +111,11 @@ def possible_actions(incident: Incident) -> list[str]:
     """The actions that apply to an incident as it stands."""
     if incident.phase.closed:
         return ["ack"] if incident.phase is Phase.ESCALATED and not incident.spec.acknowledged else []
-    undecided = incident.phase is Phase.AWAITING_APPROVAL and not incident.spec.approval
+    waiting = incident.phase is Phase.AWAITING_APPROVAL
+    undecided = waiting and (not incident.spec.approval or is_refused(incident))
     return [*(["approve", "reject"] if undecided else []), "resume" if incident.spec.suspend else "suspend", "cancel"]
+
+
+def is_refused(incident: Incident) -> bool:
+    """True while an incident waits on because the person who answered is no approver."""
+    return incident.phase is Phase.AWAITING_APPROVAL and incident.status.reason == NOT_APPROVER

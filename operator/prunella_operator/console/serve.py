@@ -11,9 +11,12 @@ from aiohttp import web
 
 from prunella_operator.config.extras import telemetry_wing
 from prunella_operator.config.settings import Settings
-from prunella_operator.console.app import LOCAL, Console, Readers, Telemetry
+from prunella_operator.console.app import LOCAL, Console, Telemetry
+from prunella_operator.console.oidc import create_client
+from prunella_operator.console.requests import Readers
 from prunella_operator.incidents.client import IncidentReader, KubeIncidents
 from prunella_operator.incidents.index import IncidentIndex
+from prunella_operator.integrations.answer_links import create_answer_links
 from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.watch.resource import Scope
@@ -32,12 +35,13 @@ class ConsolePortTaken(Permanent):
 
 @asynccontextmanager
 async def run_console(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
-    """The console, for as long as the context is open. Raises ConsolePortTaken."""
+    """The console, for as long as the context is open. Raises ConsolePortTaken, InvalidInputError."""
     readers, local = make_readers(access, settings.api_timeout), settings.http_host in LOCAL
     telemetry, namespaces = make_telemetry(settings), settings.namespaces
     index = IncidentIndex(access, tuple(map(Scope, namespaces or (None,))))
     options = (settings.console_anonymous, local, telemetry, namespaces)
-    console = Console(readers, index.all, settings.workflow_url, *options)
+    access_by = (create_client(settings), create_answer_links(settings))
+    console = Console(readers, index.all, settings.workflow_url, *options, *access_by)
     process.checks["incidents"] = index.problem
     process.start("incidents", index.run())
     runner = web.AppRunner(console.app(), access_log=None)

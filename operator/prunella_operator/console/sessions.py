@@ -6,10 +6,22 @@ import hmac
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Generic, Protocol, TypeVar
 
 COOKIE = "prunella_session"
 LIFETIME = timedelta(hours=8)
-_MAX_SESSIONS = 1000
+_MAX_ENTRIES = 1000
+
+
+class Expiring(Protocol):
+    """A value that is valid for some time."""
+
+    @property
+    def expires_at(self) -> datetime:
+        """The end of that time."""
+
+
+T = TypeVar("T", bound=Expiring)
 
 
 @dataclass(frozen=True)
@@ -19,33 +31,35 @@ class Session:
     user: str
     token: str = field(repr=False)
     expires_at: datetime
-    csrf: str = field(repr=False)
+    csrf: str = field(repr=False, default_factory=lambda: secrets.token_urlsafe(32))
 
     def has_csrf(self, csrf: str) -> bool:
         """True if a form came from one of our pages; another site cannot know the token."""
         return hmac.compare_digest(self.csrf.encode(), csrf.encode())
 
 
-class Sessions:
-    """The sessions of this process, in memory only."""
+class Store(Generic[T]):
+    """Values of this process by random cookies, in memory only, until they expire."""
 
     def __init__(self) -> None:
-        self._sessions: dict[str, Session] = {}
+        self._values: dict[str, T] = {}
 
-    def open(self, user: str, token: str, now: datetime) -> str:
-        """Start a session and return the cookie's value. Evicts the oldest when there are too many."""
-        self._sessions = {key: session for key, session in self._sessions.items() if session.expires_at > now}
-        while len(self._sessions) >= _MAX_SESSIONS:
-            del self._sessions[next(iter(self._sessions))]
+    def add(self, value: T, now: datetime) -> str:
+        """Keep a value and return the cookie's value. Evicts the oldest when there are too many."""
+        self._values = {key: kept for key, kept in self._values.items() if kept.expires_at > now}
+        while len(self._values) >= _MAX_ENTRIES:
+            del self._values[next(iter(self._values))]
         key = secrets.token_urlsafe(32)
-        self._sessions[key] = Session(user, token, now + LIFETIME, secrets.token_urlsafe(32))
+        self._values[key] = value
         return key
 
-    def find(self, key: str, now: datetime) -> Session | None:
-        """The session of a cookie, until it expires."""
-        session = self._sessions.get(key)
-        return session if session is not None and session.expires_at > now else None
+    def find(self, key: str, now: datetime) -> T | None:
+        """The value of a cookie, until it expires."""
+        value = self._values.get(key)
+        return value if value is not None and value.expires_at > now else None
 
-    def close(self, key: str) -> None:
-        """End it."""
-        self._sessions.pop(key, None)
+    def take(self, key: str, now: datetime) -> T | None:
+        """The value of a cookie, only once."""
+        value = self.find(key, now)
+        self._values.pop(key, None)
+        return value

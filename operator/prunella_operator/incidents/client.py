@@ -140,10 +140,18 @@ def parse(raw: dict[str, Any]) -> Incident:
 def decide(reader: IncidentReader, namespace: str, name: str, decision: str, reason: str) -> Incident:
     """Approve or reject a repair, in the caller's name. Raises AlreadyClosed."""
     incident = _refuse_closed(reader.get(namespace, name))
+    decide_on(reader, incident, decision, reason)
+    return incident
+
+
+def decide_on(
+    reader: IncidentReader, incident: Incident, decision: str, reason: str, *, unchanged: bool = False
+) -> None:
+    """The same for an incident that was read. With `unchanged`, raise Conflict if it was written to since."""
     groups = [group for group in reader.groups() if not group.startswith("system:")][:_MAX_GROUPS]
     approval = {"decision": decision, "by": reader.whoami(), "groups": groups or None, "reason": reason}
-    reader.patch(incident, {"spec": {"approval": approval}})
-    return incident
+    version = {"metadata": {"resourceVersion": incident.metadata.resource_version}} if unchanged else {}
+    reader.patch(incident, {"spec": {"approval": approval}, **version})
 
 
 def suspend(reader: IncidentReader, namespace: str, name: str, wanted: bool) -> Incident:

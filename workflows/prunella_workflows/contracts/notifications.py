@@ -26,8 +26,8 @@ class Message(Value):
     """Everything a person must know to take over. The renderer escapes it and adds the pages of workflow and trace.
 
     `thread` groups all messages about one thing: the uid of the incident, or the fingerprint of an alert that has none.
-    `changed` and `proposed` are diffs: what is applied, and what waits for approval. `also` is one line for each other
-    thing that goes out with it.
+    `changed` and `proposed` are diffs: what is applied, and what waits for approval; `proposal` is that one's id.
+    `also` is one line for each other thing that goes out with it.
     """
 
     thread: str
@@ -40,6 +40,7 @@ class Message(Value):
     tried: tuple[str, ...] = ()
     changed: str = ""
     proposed: str = ""
+    proposal: str = ""
     next_step: str = ""
     also: tuple[str, ...] = ()
     incident: IncidentRef | None = None

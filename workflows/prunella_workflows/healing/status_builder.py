@@ -11,7 +11,7 @@ from prunella_workflows.healing.state import HealingState
 from prunella_workflows.model.duration import format_duration
 from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.incident_status import Attempt, CausedBy, Delivery, EscalationNote, GuardNote, Phase
-from prunella_workflows.model.outcome import SERVED_BY_EXISTING_PODS, Cause, Judgement, Sighting, Verdict
+from prunella_workflows.model.outcome import NOT_APPROVER, SERVED_BY_EXISTING_PODS, Cause, Judgement, Sighting, Verdict
 from prunella_workflows.model.plan import RestoreTemplate, Step
 from prunella_workflows.notifications.messages import delivery_event
 
@@ -19,7 +19,6 @@ _SUCCESS = frozenset({Phase.HEALED, Phase.RECOVERED})
 _NEUTRAL = frozenset({Phase.DRY_RUN_DONE, Phase.SUPPRESSED, Phase.CANCELLED})
 _DISPROVED = frozenset({Verdict.NOT_HEALED, Verdict.WORSE})
 _APPROVED = "Approved"
-_NOT_APPROVER = "NotAnApprover"
 _UNKNOWN = "Unknown"
 
 
@@ -100,8 +99,8 @@ class StatusBuilder:
         """A person has to approve first. A message about an answer that does not count stays in place."""
         state, message = self._state, f"Waiting for a person to approve: {self._state.status.plan}."
         condition = state.condition(_APPROVED)
-        if condition is not None and condition.reason == _NOT_APPROVER:
-            state.update(phase=Phase.AWAITING_APPROVAL, reason=_NOT_APPROVER)
+        if condition is not None and condition.reason == NOT_APPROVER:
+            state.update(phase=Phase.AWAITING_APPROVAL, reason=NOT_APPROVER)
         else:
             state.update(phase=Phase.AWAITING_APPROVAL, reason="ApprovalNeeded", message=message)
             self._set("Unknown", "ApprovalNeeded", message, now)
@@ -117,7 +116,7 @@ class StatusBuilder:
         who, allowed = answer.by or "Someone", " or ".join(approvers)
         message = f"{who} may not approve ({answer.decision}); waiting for {allowed}: {self._state.status.plan}."
         self._state.update(message=message)
-        self._set("Unknown", _NOT_APPROVER, message, now)
+        self._set("Unknown", NOT_APPROVER, message, now)
 
     def answer_ignored(self, answer: Approval, counts: Approval) -> None:
         """An answer came after the one that counts."""

@@ -39,6 +39,8 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "Inconclusive"
 
 
+NOT_APPROVER = "NotAnApprover"
+"""The reason of an incident that waits on, because the person who answered is no approver."""
 HOLDING = "Holding"
 """The reason of a repair that is healthy, but not for long enough yet."""
 SERVED_BY_EXISTING_PODS = "ServedByExistingPods"

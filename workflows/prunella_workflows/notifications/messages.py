@@ -6,6 +6,7 @@ from prunella_workflows.contracts.notifications import Message
 from prunella_workflows.model.duration import format_duration
 from prunella_workflows.model.incident import IncidentRef, IncidentSpec
 from prunella_workflows.model.incident_status import Attempt, Delivery, DeliveryResult, IncidentStatus
+from prunella_workflows.model.proposal import proposal_id
 
 _MAX_EVIDENCE = 8
 
@@ -15,7 +16,8 @@ def approval_requested(ref: IncidentRef, spec: IncidentSpec, status: IncidentSta
     message = _message(ref, spec, status, f" waits for approval: {status.plan}")
     answer = f"prunella incidents approve {ref.name} -n {ref.namespace}"
     next_step = f"Approve: {answer} (or reject: {answer.replace('approve', 'reject', 1)} --reason WHY)"
-    return message.model_copy(update={"proposed": status.diff, "next_step": next_step})
+    proposed = {"proposed": status.diff, "proposal": proposal_id(status)}
+    return message.model_copy(update={**proposed, "next_step": next_step})
 
 
 def escalated(ref: IncidentRef, spec: IncidentSpec, status: IncidentStatus) -> Message:

@@ -8,6 +8,7 @@ from prunella_operator.activities.heartbeat import heartbeating
 from prunella_operator.activities.notifications.channels import Messenger
 from prunella_operator.activities.notifications.tickets import Ticketer
 from prunella_operator.config.settings import Settings
+from prunella_operator.integrations.answer_links import create_answer_links
 from prunella_operator.integrations.links import message_links
 from prunella_operator.integrations.notifiers.apprise_notifier import AppriseNotifier
 from prunella_operator.kubernetes.api import Api
@@ -17,10 +18,14 @@ from prunella_workflows.temporal.failures import translate_errors
 
 
 class Notices(NoticeActivities):
-    """Over a real cluster's Secrets and real services. Synchronous: they run in the worker's thread pool."""
+    """Over a real cluster's Secrets and real services. Synchronous: they run in the worker's thread pool.
+
+    Raises:
+        InvalidInputError: link_key_file is set, and links cannot be made.
+    """
 
     def __init__(self, api: Api, settings: Settings) -> None:
-        links = partial(message_links, settings)
+        links = partial(message_links, settings, answers=create_answer_links(settings))
         self._messenger = Messenger(api, AppriseNotifier(), links)
         self._ticketer = Ticketer(api, links)
 

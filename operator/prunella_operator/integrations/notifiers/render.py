@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from prunella_operator.integrations.answer_links import SignedLink
 from prunella_operator.integrations.notifiers import escape
 from prunella_workflows.contracts.notifications import Link, Message
 
@@ -73,8 +74,13 @@ def _sections(message: Message, links: tuple[Link, ...]) -> Iterator[Section]:
 
 def _clean(section: Section) -> Section:
     clean = escape.plain_code if section.heading in _CODE else escape.plain
-    links = (Link(label=escape.plain(link.label), target=escape.plain_target(link.target)) for link in section.links)
-    return replace(section, lines=tuple(filter(None, map(clean, section.lines))), links=tuple(links))
+    links = tuple(map(_clean_link, section.links))
+    return replace(section, lines=tuple(filter(None, map(clean, section.lines))), links=links)
+
+
+def _clean_link(link: Link) -> Link:
+    target = link.target if isinstance(link, SignedLink) else escape.plain_target(link.target)
+    return link.model_copy(update={"label": escape.plain(link.label), "target": target})
 
 
 def _narrow(section: Section, width: int) -> Section:

@@ -117,7 +117,7 @@ async def test_the_cookie_is_not_the_token_and_scripts_cannot_read_it(browse):
     response = await sign_in(browse)
     cookie = response.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
-    assert "SameSite=Strict" in cookie
+    assert "SameSite=Lax" in cookie
     assert "alices-token" not in str(response.headers)
 
 
@@ -162,7 +162,7 @@ async def test_without_anonymous_access_every_page_redirects_to_the_login(reader
         TestServer(Console(readers, readers.incidents, lambda *_: "", anonymous=False).app())
     ) as client:
         response = await client.get("/incidents/shop/checkout-1", allow_redirects=False)
-        assert (response.status, response.headers["Location"]) == (303, "/login")
+        assert (response.status, response.headers["Location"]) == (303, "/login?back=/incidents/shop/checkout-1")
         assert readers.tokens == []
 
 

@@ -124,7 +124,7 @@ async def test_who_may_not_list_incidents_sees_no_services():
             assert response.status == 403
             assert "shop/stock" not in await response.text()
     async with TestClient(TestServer(Console(Readers(), list, lambda *_: "", False, telemetry=read).app())) as client:
-        assert (await client.get("/services", allow_redirects=False)).headers["Location"] == "/login"
+        assert (await client.get("/services", allow_redirects=False)).headers["Location"] == "/login?back=/services"
 
 
 async def test_there_is_no_such_page_without_a_database():

@@ -17,6 +17,7 @@ from prunella_workflows.model.incident_status import (
     Phase,
     WorkflowLink,
 )
+from prunella_workflows.model.proposal import proposal_id
 from prunella_workflows.notifications import messages
 
 PAGE = Path(__file__).parents[4] / "docs" / "notifications.md"
@@ -97,6 +98,8 @@ def test_a_question_says_what_would_change_and_how_to_answer():
     told = messages.approval_requested(REF, SPEC, waiting)
     assert told.title == f"Deployment/recommendations in shop waits for approval: {waiting.plan}"
     assert "Would change:\n  -64Mi\n  +96Mi" in written(told)
+    assert told.proposal == proposal_id(waiting)
+    assert messages.escalated(REF, SPEC, waiting).proposal == ""
     assert told.next_step == (
         "Approve: prunella incidents approve recommendations-oom-1 -n shop"
         " (or reject: prunella incidents reject recommendations-oom-1 -n shop --reason WHY)"

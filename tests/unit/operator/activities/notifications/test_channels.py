@@ -3,6 +3,7 @@
 import base64
 import io
 import logging
+import re
 import traceback
 from functools import partial
 
@@ -13,9 +14,11 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from support import spans
 
+from prunella_operator import clock
 from prunella_operator.activities.notifications import channels
 from prunella_operator.activities.notifications.channels import Messenger, Throttled
 from prunella_operator.config.settings import Settings
+from prunella_operator.integrations.answer_links import create_answer_links
 from prunella_operator.integrations.links import message_links
 from prunella_operator.integrations.notifiers.apprise_notifier import AppriseNotifier
 from prunella_operator.integrations.notifiers.limiter import Limiter
@@ -120,6 +123,55 @@ def test_a_mail_is_told_as_text_and_html_and_joins_its_thread(mail):
     ):
         assert words in text
         assert words in page
+
+
+@pytest.fixture
+def key_file(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text("k" * 32)
+    return path
+
+
+def asking(url, key_file):
+    """A channel whose messages have links to answer, and a message that asks for an answer."""
+    channel, settings = Channel(url), Settings.load({**PAGES, "link_key_file": str(key_file)})
+    links = partial(message_links, settings, answers=create_answer_links(settings))
+    channel.messenger = Messenger(channel, AppriseNotifier(), links)
+    return channel, {"proposal": "p" * 32, "proposed": "-64Mi\n+96Mi"}
+
+
+def test_a_request_for_an_approval_has_links_to_answer_and_nothing_else_knows_them(mail, key_file):
+    channel, asks = asking(mail_url(mail), key_file)
+    with capture_logs() as lines:
+        delivery = channel.tell(**asks)
+    text, page = (part.get_content() for part in mail.mails[0][1].iter_parts())
+    tokens = re.findall(r"^ *(Approve|Reject): https://prunella.example.org/answers/(\S+)$", text, re.MULTILINE)
+    assert [label for label, _ in tokens] == ["Approve", "Reject"]
+    links = create_answer_links(Settings.load({**PAGES, "link_key_file": str(key_file)}))
+    for label, token in tokens:
+        link = links.read(token, clock.now())
+        assert (link.incident, link.proposal) == (MESSAGE.incident, "p" * 32)
+        assert label.startswith(link.decision[:6])
+        assert f'href="https://prunella.example.org/answers/{token}"' in page
+        assert token[-20:] not in f"{delivery}{lines}"
+
+
+def test_other_messages_have_no_links_to_answer(mail, key_file):
+    channel, asks = asking(mail_url(mail), key_file)
+    channel.tell()
+    Channel(mail_url(mail)).tell(**asks)
+    assert "/answers/" not in "".join(str(told) for _, told in mail.mails)
+
+
+def test_without_its_key_a_request_is_sent_without_links(mail, key_file):
+    channel, asks = asking(mail_url(mail), key_file)
+    key_file.unlink()
+    with capture_logs() as lines:
+        assert channel.tell(**asks).result == "Delivered"
+    assert "/answers/" not in str(mail.mails[0][1])
+    assert [line["error"] for line in lines if line["log_level"] == "error"] == [
+        f"link_key_file {key_file} cannot be read: No such file or directory"
+    ]
 
 
 def test_no_header_can_be_smuggled_into_a_mail(mail):
