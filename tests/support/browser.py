@@ -36,11 +36,14 @@ def ensure() -> str:
 
 
 @contextmanager
-def browser(width: int, height: int, *, dark: bool = False, scripts: bool = True) -> Iterator[WebDriver]:
-    """A window of this size (below 600 pixels: a phone), in light or dark mode."""
+def browser(
+    width: int, height: int, *, dark: bool = False, scripts: bool = True, trusting: bool = False
+) -> Iterator[WebDriver]:
+    """A window of this size (below 600 pixels: a phone), in light or dark mode. `trusting`: of any certificate."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(shutil.which("chromium"))
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.accept_insecure_certs = trusting
     for flag in (*_FLAGS, f"--window-size={width},{height}"):
         options.add_argument(flag)
     driver = webdriver.Chrome(options=options, service=Service(str(shutil.which("chromedriver"))))
