@@ -39,7 +39,7 @@ class OpenIdProvider:
         return app
 
     def consent(self, address):
-        """What the browser does at the authorization endpoint; the query of the answer."""
+        """Consent as the browser does at the authorization endpoint; the query of the answer."""
         query = dict(parse_qsl(urlsplit(address).query))
         assert address.startswith(f"{self.url}/authorize?")
         assert (query["response_type"], query["client_id"]) == ("code", CLIENT)

@@ -134,13 +134,41 @@ temporal:7233
 {{- end }}
 {{- end }}
 
+{{/* The keys of links to answer: workers sign them, the console reads them. */}}
+
+{{- define "prunella.links.env" }}
+{{- if (.Values.answerLinks | default dict).enabled }}
+- name: PRUNELLA_LINK_KEY_FILE
+  value: /etc/prunella/links/keys
+{{- end }}
+{{- end }}
+
+{{- define "prunella.links.mounts" }}
+{{- if (.Values.answerLinks | default dict).enabled }}
+- name: links
+  mountPath: /etc/prunella/links
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "prunella.links.volumes" }}
+{{- if (.Values.answerLinks | default dict).enabled }}
+- name: links
+  secret:
+    secretName: {{ .Values.answerLinks.secretName }}
+    defaultMode: 0440
+{{- end }}
+{{- end }}
+
 {{- define "prunella.worker.env" }}
 {{- include "prunella.reader.env" . }}
+{{- include "prunella.links.env" . }}
 {{- include "prunella.extra.env" . }}
 {{- end }}
 
 {{- define "prunella.worker.mounts" }}
 {{- include "prunella.reader.mounts" . }}
+{{- include "prunella.links.mounts" . }}
 {{- include "prunella.extra.mounts" . }}
 {{- end }}
 
@@ -154,6 +182,7 @@ temporal:7233
       - key: database-url
         path: database-url
 {{- end }}
+{{- include "prunella.links.volumes" . }}
 {{- include "prunella.extra.volumes" . }}
 {{- end }}
 
@@ -161,6 +190,11 @@ temporal:7233
 reach it, and it does not speak to Temporal, so it gets no credentials of the others. */}}
 {{- define "prunella.console.env" }}
 {{- include "prunella.reader.env" . }}
+{{- include "prunella.links.env" . }}
+{{- if dig "oidc" "enabled" false .Values.console }}
+- name: PRUNELLA_CONSOLE_OIDC_CLIENT_SECRET_FILE
+  value: /etc/prunella/oidc/client-secret
+{{- end }}
 {{- with .Values.console.extraEnv }}
 {{ toYaml . }}
 {{- end }}
@@ -168,6 +202,12 @@ reach it, and it does not speak to Temporal, so it gets no credentials of the ot
 
 {{- define "prunella.console.mounts" }}
 {{- include "prunella.reader.mounts" . }}
+{{- include "prunella.links.mounts" . }}
+{{- if dig "oidc" "enabled" false .Values.console }}
+- name: oidc
+  mountPath: /etc/prunella/oidc
+  readOnly: true
+{{- end }}
 {{- with .Values.console.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -182,6 +222,13 @@ reach it, and it does not speak to Temporal, so it gets no credentials of the ot
     items:
       - key: console-database-url
         path: database-url
+{{- end }}
+{{- include "prunella.links.volumes" . }}
+{{- if dig "oidc" "enabled" false .Values.console }}
+- name: oidc
+  secret:
+    secretName: {{ .Values.console.oidc.secretName }}
+    defaultMode: 0440
 {{- end }}
 {{- with .Values.console.extraVolumes }}
 {{ toYaml . }}

@@ -27,16 +27,24 @@ ADDED = (
     "console.extraEnv",
     "console.extraVolumes",
     "console.extraVolumeMounts",
+    "console.oidc",
+    "answerLinks",
 )
 QUICKSTART = ("--namespace", HOME, "--values", CHART / "values-quickstart.yaml")
 PRODUCTION = ("--namespace", HOME, "--values", CHART / "values-production.yaml")
 BY_KEDA = ("--set", "worker.autoscaling.by=keda")
 TELEMETRY = ("--set", "telemetry.enabled=true")
+ANSWERS = ("--set", "console.oidc.enabled=true,answerLinks.enabled=true")
 BY_LAG = ("--set", "telemetry.autoscaling.enabled=true")
 INSTALLATIONS = {
     "quickstart": (QUICKSTART, ("quickstart",)),
     "quickstart with alerts": ((*QUICKSTART, "--set", "webhook.enabled=true"), ("quickstart", "alerts")),
     "production": (PRODUCTION, ("production",)),
+    "answers": ((*PRODUCTION, *ANSWERS), ("production", "sign-in", "answer-links")),
+    "answers and telemetry": (
+        (*PRODUCTION, *TELEMETRY, *ANSWERS),
+        ("production", "telemetry", "sign-in", "answer-links"),
+    ),
     "KEDA": ((*PRODUCTION, *BY_KEDA), ("production", "keda")),
     "telemetry": ((*PRODUCTION, *TELEMETRY), ("production", "telemetry")),
     "telemetry, both by KEDA": (

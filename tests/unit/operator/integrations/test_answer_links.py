@@ -12,6 +12,7 @@ from prunella_operator.config.settings import Settings
 from prunella_operator.integrations.answer_links import ExpiredLink, InvalidLink, create_answer_links
 from prunella_workflows.model.errors import InvalidInputError
 from prunella_workflows.model.incident import Decision, IncidentRef
+from prunella_workflows.model.redaction import redact
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 REF = IncidentRef(namespace="shop", name="checkout-1", uid="0b7d2f5e-9c1a-4a53-8f57-3d1c2b6a9e10")
@@ -41,6 +42,13 @@ def test_a_link_says_what_is_asked_about_which_object(links):
     link = links.read(make(links, Decision.REJECTED), NOW)
     assert (link.incident, link.proposal, link.decision) == (REF, "p" * 32, "Rejected")
     assert link.expires_at == NOW + timedelta(hours=24)
+
+
+def test_a_link_that_gets_into_a_log_is_masked(links):
+    body, _, signature = make(links).partition(".")
+    masked = redact(f"cannot send https://prunella.example.org/answers/{body}.{signature}")
+    assert body not in masked
+    assert signature not in masked
 
 
 def test_no_two_links_are_the_same(links):
