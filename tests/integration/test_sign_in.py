@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -162,9 +163,10 @@ def sign_in(person, address, name, back="/"):
 
 
 def answers_in(audit_log, name):
-    """The users who wrote an approval of this incident, by the audit log."""
+    """The users who wrote an approval of this incident, by the audit log; refused writes are not meant."""
     events = map(json.loads, audit_log.read_text().splitlines())
-    mine = [event for event in events if (event.get("objectRef") or {}).get("name") == name]
+    made = (event for event in events if event["responseStatus"]["code"] < 300)
+    mine = [event for event in made if (event.get("objectRef") or {}).get("name") == name]
     return [one["user"]["username"] for one in mine if "approval" in (one.get("requestObject") or {}).get("spec", {})]
 
 
@@ -186,6 +188,18 @@ def test_a_link_leads_by_the_provider_to_an_answer_in_ones_own_name(person, api,
     assert answers_in(server.audit_log, waiting.name) == [ALICE]
     again = person.post(link, csrf=csrf(page))
     assert (again.status_code, f"Approved by {ALICE}" in again.text) == (410, True)
+    assert answers_in(server.audit_log, waiting.name) == [ALICE]
+
+
+def test_of_two_answers_at_once_the_api_server_takes_one(person, trusted, server, waiting, link):
+    with Person(trusted) as other:
+        address, forms = link.partition("/answers/")[0], []
+        for one in (person, other):
+            sign_in(one, address, "alice")
+            forms.append((one, csrf(one.get(link).text)))
+        with ThreadPoolExecutor() as pool:
+            sent = [pool.submit(one.post, link, csrf=form, reason=form) for one, form in forms]
+        assert sorted(answer.result().status_code for answer in sent) == [303, 410]
     assert answers_in(server.audit_log, waiting.name) == [ALICE]
 
 

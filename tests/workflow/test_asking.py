@@ -13,6 +13,7 @@ from prunella_workflows.model.incident import Approval
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.outcome import Presence
 from prunella_workflows.model.policy_escalation import EscalationRule
+from prunella_workflows.model.proposal import proposal_id
 
 YES = Approval(decision="Approved", by="alice@example.org")
 CHAT = {"channels": ["shop/chat", "shop/mail"]}
@@ -28,7 +29,8 @@ async def test_every_channel_is_told_once_what_waits_and_how_to_answer(workflow_
     async with workflow_env.healing_worker(activities, notices=notices):
         handle = await workflow_env.start_incident()
         await activities.wait_for_event("Notified")
-        assert activities.statuses[-1].phase is Phase.AWAITING_APPROVAL
+        waiting = activities.statuses[-1]
+        assert waiting.phase is Phase.AWAITING_APPROVAL
         await handle.signal(SelfHealing.approve, YES)
         status = await handle.result()
     assert (status.phase, sorted(notices.channels)) == (Phase.HEALED, ["shop/chat", "shop/mail"])
@@ -37,6 +39,7 @@ async def test_every_channel_is_told_once_what_waits_and_how_to_answer(workflow_
         "Deployment/web in shop waits for approval: Set the memory limit of container app from 64Mi to 96Mi"
     )
     assert message.proposed == "-64Mi\n+96Mi"
+    assert message.proposal == proposal_id(waiting), "a link in the message fits the Incident"
     assert f"prunella incidents approve {INCIDENT.name} -n shop" in message.next_step
     assert activities.events.count("Notified") == 2
 

@@ -60,7 +60,9 @@ def run(invocation: Invocation) -> None:
 
 @add_options(KUBERNETES, PROCESS)
 def console(invocation: Invocation) -> None:
-    """Serve the web console, to read incidents, and to act on them after signing in with a Kubernetes token.
+    """Serve the web console, to read incidents, and to act on them after signing in.
+
+    People sign in with a Kubernetes token, or at the OpenID Connect provider of the settings.
 
     Example: `prunella console`, then open http://127.0.0.1:8081
     """

@@ -21,7 +21,7 @@ from prunella_operator.console.requests import (
 )
 from prunella_operator.incidents.client import Incident, IncidentReader, decide_on
 from prunella_operator.integrations.answer_links import AnswerLink, AnswerLinks, InvalidLink
-from prunella_workflows.model.errors import Conflict, Permanent
+from prunella_workflows.model.errors import Conflict, InvalidInputError, Permanent, Unavailable
 from prunella_workflows.model.incident import Approval, IncidentRef
 from prunella_workflows.model.incident_status import Phase
 from prunella_workflows.model.proposal import proposal_id
@@ -54,7 +54,7 @@ class Answers:
     async def _show(self, request: web.Request) -> web.StreamResponse:
         """Show what would be done, to people who have signed in."""
         try:
-            link = self._links.read(request.match_info["token"], clock.now())
+            link = self._read(request)
             session = self._find_session(request)
             if session is None:
                 raise web.HTTPSeeOther(login_path(request))
@@ -69,13 +69,21 @@ class Answers:
         form = await request.post()
         session = require_consent(self._find_session(request), form)
         try:
-            link = self._links.read(request.match_info["token"], clock.now())
+            link = self._read(request)
             await asyncio.to_thread(answer, self._readers(session.token), link, parse_reason(form))
         except (InvalidLink, Unanswerable) as error:
             return self._refused(request, error)
         ref, user = link.incident, session.user
         _log.info("link used", user=user, incident=ref.name, namespace=ref.namespace, decision=link.decision)
         raise web.HTTPSeeOther(f"/incidents/{ref.namespace}/{ref.name}")
+
+    def _read(self, request: web.Request) -> AnswerLink:
+        """The link that was opened. Raises InvalidLink, Unavailable."""
+        try:
+            return self._links.read(request.match_info["token"], clock.now())
+        except InvalidInputError as error:
+            _log.error("links cannot be read", error=str(error))
+            raise Unavailable("the keys of links cannot be read: see the log of the console") from error
 
     def _refused(self, request: web.Request, error: InvalidLink | Unanswerable) -> web.Response:
         ref = error.incident if isinstance(error, Unanswerable) else None

@@ -290,6 +290,16 @@ async def test_the_log_says_who_answered_and_has_no_link(browse, link):
     assert path.rpartition("/")[2][:40] not in str(lines)
 
 
+async def test_a_console_that_lost_its_keys_says_so_and_logs_the_file(browse, links, link):
+    path = link()
+    links.key_file.unlink()
+    with capture_logs() as lines:
+        response = await browse.get(path)
+    page = await response.text()
+    assert (response.status, "see the log of the console" in page, str(links.key_file) in page) == (503, True, False)
+    assert any(str(links.key_file) in line.get("error", "") for line in lines)
+
+
 async def test_without_a_key_there_is_no_such_page(server):
     async with TestClient(TestServer(Console(server, list, lambda *_: "").app())) as client:
         assert (await client.get("/answers/x.y")).status == 404
