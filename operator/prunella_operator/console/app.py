@@ -12,7 +12,7 @@ from prunella_operator import clock
 from prunella_operator.console import pages
 from prunella_operator.console.actions import ACTIONS
 from prunella_operator.console.answers import Answers
-from prunella_operator.console.oidc import OidcClient
+from prunella_operator.console.provider import Provider
 from prunella_operator.console.requests import Readers, login_path, parse_path, parse_reason, require_consent
 from prunella_operator.console.service_map import Row, services_page
 from prunella_operator.console.sessions import Session
@@ -60,7 +60,7 @@ class Console:
     local: bool = False
     telemetry: Telemetry | None = None
     namespaces: tuple[str, ...] = ()
-    provider: OidcClient | None = None
+    provider: Provider | None = None
     links: AnswerLinks | None = None
 
     def __post_init__(self) -> None:

@@ -4,55 +4,19 @@ The id token becomes the user's bearer token, so the API server must accept toke
 """
 
 import base64
-import hashlib
 import hmac
-import secrets
 import ssl
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import Request
 
 from prunella_operator.config.settings import Settings
+from prunella_operator.console.provider import CALLBACK, IdToken, PendingSignIn, SignInFailed
 from prunella_operator.integrations.openid import Configuration, InvalidToken, Issuer
-from prunella_workflows.model.errors import InvalidInputError, Permanent, Unavailable
-
-CALLBACK = "/oidc/callback"
-PENDING_LIFETIME = timedelta(minutes=10)
-
-
-class SignInFailed(Permanent):
-    """A sign-in at the provider that cannot be finished."""
-
-
-@dataclass(frozen=True)
-class PendingSignIn:
-    """A sign-in that one browser began. The provider returns `state` and signs `nonce`; `back` is our page."""
-
-    back: str
-    expires_at: datetime
-    state: str = field(repr=False, default_factory=lambda: secrets.token_urlsafe(32))
-    nonce: str = field(repr=False, default_factory=lambda: secrets.token_urlsafe(32))
-    verifier: str = field(repr=False, default_factory=lambda: secrets.token_urlsafe(48))
-
-    @property
-    def challenge(self) -> str:
-        """The digest of the verifier, which the provider may know (S256)."""
-        digest = hashlib.sha256(self.verifier.encode()).digest()
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-
-    def is_answered_by(self, state: str) -> bool:
-        """True if the provider answers this sign-in."""
-        return hmac.compare_digest(self.state.encode(), state.encode())
-
-
-@dataclass(frozen=True)
-class IdToken:
-    """A token that the provider signed for a user of the console."""
-
-    text: str = field(repr=False)
-    expires_at: datetime
+from prunella_workflows.model.errors import InvalidInputError, Unavailable
 
 
 @dataclass(frozen=True)
@@ -85,24 +49,28 @@ class OidcClient:
         page = self._endpoint("authorization_endpoint")
         return f"{page}{'&' if urlsplit(page).query else '?'}{urlencode(query)}"
 
-    def redeem(self, code: str, pending: PendingSignIn) -> IdToken:
-        """Exchange the code for the user's id token, and check it.
-
-        Raises:
-            ProviderRefused: the code is not valid, or not ours.
-            InvalidToken: the token is not for this sign-in.
-            Unavailable: the provider does not answer.
-        """
-        answer = self.issuer.fetch(self._token_request(code, pending))
-        token = answer.get("id_token") if isinstance(answer, dict) else None
-        if not isinstance(token, str):
-            raise InvalidToken("the provider returned no id token")
+    def redeem(self, answer: Mapping[str, str], pending: PendingSignIn) -> IdToken:
+        """Exchange the code for the user's id token, and check it. See the port for the errors."""
+        if "error" in answer:
+            raise SignInFailed(f"the provider says {answer['error'][:60]}")
+        issuer = self.issuer.configuration().issuer
+        if answer.get("iss", issuer) != issuer:  # RFC 9207
+            raise SignInFailed("the answer came from another provider")
+        token = self._exchange(answer.get("code", ""), pending)
         claims = self.issuer.verify(token, self.client_id)
         if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), pending.nonce.encode()):
             raise InvalidToken("the token is that of another sign-in (nonce)")
         if claims.get("azp", self.client_id) != self.client_id:
             raise InvalidToken("the token was issued to another client (azp)")
         return IdToken(token, datetime.fromtimestamp(claims["exp"], UTC))
+
+    def _exchange(self, code: str, pending: PendingSignIn) -> str:
+        """The id token for a code, unchecked."""
+        found = self.issuer.fetch(self._token_request(code, pending))
+        token = found.get("id_token") if isinstance(found, dict) else None
+        if not isinstance(token, str):
+            raise InvalidToken("the provider returned no id token")
+        return token
 
     def _token_request(self, code: str, pending: PendingSignIn) -> Request:
         form = {
@@ -139,19 +107,17 @@ class OidcClient:
         raise Unavailable(f"the configuration of {self.issuer.url} has no {name}")
 
 
-def create_client(settings: Settings) -> OidcClient | None:
-    """The client that settings describe; None without console_oidc_issuer.
+def create_client(settings: Settings, issuer: str) -> OidcClient:
+    """The client of an issuer that settings describe.
 
     Raises:
-        InvalidInputError: another setting is missing or wrong; the message names it.
+        InvalidInputError: a setting is missing or wrong; the message names it.
     """
-    if settings.console_oidc_issuer is None:
-        return None
-    if problem := _problem(settings, settings.console_oidc_issuer):
+    if problem := _problem(settings, issuer):
         raise InvalidInputError(problem)
     secret_file = settings.console_oidc_client_secret_file
     return OidcClient(
-        Issuer(settings.console_oidc_issuer, settings.console_oidc_ca_file),
+        Issuer(issuer, settings.console_oidc_ca_file),
         str(settings.console_oidc_client_id),
         f"{settings.console_url}{CALLBACK}",
         settings.console_oidc_scopes,

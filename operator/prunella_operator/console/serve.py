@@ -12,7 +12,7 @@ from aiohttp import web
 from prunella_operator.config.extras import telemetry_wing
 from prunella_operator.config.settings import Settings
 from prunella_operator.console.app import LOCAL, Console, Telemetry
-from prunella_operator.console.oidc import create_client
+from prunella_operator.console.provider import Provider
 from prunella_operator.console.requests import Readers
 from prunella_operator.incidents.client import IncidentReader, KubeIncidents
 from prunella_operator.incidents.index import IncidentIndex
@@ -40,8 +40,8 @@ async def run_console(settings: Settings, access: Access, process: Process) -> A
     telemetry, namespaces = make_telemetry(settings), settings.namespaces
     index = IncidentIndex(access, tuple(map(Scope, namespaces or (None,))))
     options = (settings.console_anonymous, local, telemetry, namespaces)
-    access_by = (create_client(settings), create_answer_links(settings))
-    console = Console(readers, index.all, settings.workflow_url, *options, *access_by)
+    signing = (make_provider(settings), create_answer_links(settings))
+    console = Console(readers, index.all, settings.workflow_url, *options, *signing)
     process.checks["incidents"] = index.problem
     process.start("incidents", index.run())
     runner = web.AppRunner(console.app(), access_log=None)
@@ -70,6 +70,15 @@ def make_readers(access: Access, timeout: float) -> Readers:
         return KubeIncidents(SyncClient(bearer, timeout))
 
     return reader
+
+
+def make_provider(settings: Settings) -> Provider | None:
+    """The provider at which people sign in, if one is set. Raises InvalidInputError, naming the wrong setting."""
+    if settings.console_oidc_issuer is None:
+        return None
+    from prunella_operator.console.oidc import create_client  # noqa: PLC0415 - 8 MiB that other consoles do not pay for
+
+    return create_client(settings, settings.console_oidc_issuer)
 
 
 def make_telemetry(settings: Settings) -> Telemetry | None:

@@ -6,7 +6,14 @@ import structlog
 from aiohttp import web
 
 from prunella_operator import clock
-from prunella_operator.console.oidc import CALLBACK, PENDING_LIFETIME, IdToken, OidcClient, PendingSignIn, SignInFailed
+from prunella_operator.console.provider import (
+    CALLBACK,
+    PENDING_LIFETIME,
+    IdToken,
+    PendingSignIn,
+    Provider,
+    SignInFailed,
+)
 from prunella_operator.console.requests import Readers, Render, is_secure, own_page, refuse_cross_site
 from prunella_operator.console.sessions import COOKIE, LIFETIME, Session, Store
 from prunella_workflows.model.errors import Permanent, PrunellaError, Retryable
@@ -18,20 +25,21 @@ _MAX_TOKEN_CHARS = 16_384
 
 
 class SignIn:
-    """The pages to sign in and out, and the sessions. `client` is that of the provider, where there is one."""
+    """The pages to sign in and out, and the sessions."""
 
-    def __init__(self, readers: Readers, render: Render, client: OidcClient | None) -> None:
+    def __init__(self, readers: Readers, render: Render, provider: Provider | None) -> None:
         self._readers = readers
         self._render = render
-        self._client = client
+        self._provider = provider
         self._sessions: Store[Session] = Store()
         self._pending: Store[PendingSignIn] = Store()
 
     def routes(self) -> list[web.RouteDef]:
         """The addresses that are served."""
-        provider = [web.get("/oidc/login", self._to_provider), web.get(CALLBACK, self._from_provider)]
         own = [web.get("/login", self._form), web.post("/login", self._by_token), web.post("/logout", self._sign_out)]
-        return [*own, *(provider if self._client else [])]
+        if self._provider is None:
+            return own
+        return [*own, web.get("/oidc/login", self._to_provider), web.get(CALLBACK, self._from_provider)]
 
     def session(self, request: web.Request) -> Session | None:
         """The session of the browser that sent a request."""
@@ -55,11 +63,11 @@ class SignIn:
 
     async def _to_provider(self, request: web.Request) -> web.StreamResponse:
         """Send the browser to the provider. Only this browser can finish this sign-in."""
-        assert self._client is not None
+        assert self._provider is not None
         now = clock.now()
         pending = PendingSignIn(own_page(request.query.get("back", "")), now + PENDING_LIFETIME)
         try:
-            address = await asyncio.to_thread(self._client.address, pending)
+            address = await asyncio.to_thread(self._provider.address, pending)
         except PrunellaError as error:
             return self._failed(request, error, pending.back)
         response = web.HTTPSeeOther(address)
@@ -77,24 +85,20 @@ class SignIn:
             return self._failed(request, error, back)
         raise self._open(request, Session(user, token.text, min(token.expires_at, clock.now() + LIFETIME)), back)
 
-    def _redeem(self, pending: PendingSignIn | None, query: dict[str, str]) -> IdToken:
+    def _redeem(self, pending: PendingSignIn | None, answer: dict[str, str]) -> IdToken:
         """The user's token, for the provider's answer to the sign-in that this browser began."""
-        assert self._client is not None
-        if pending is None or not pending.is_answered_by(query.get("state", "")):
+        assert self._provider is not None
+        if pending is None or not pending.is_answered_by(answer.get("state", "")):
             raise SignInFailed("this browser did not begin it, or more than ten minutes ago")
-        if "error" in query:
-            raise SignInFailed(f"the provider says {query['error'][:60]}")
-        if query.get("iss", issuer := self._client.issuer.configuration().issuer) != issuer:
-            raise SignInFailed("the answer came from another provider")
-        return self._client.redeem(query.get("code", ""), pending)
+        return self._provider.redeem(answer, pending)
 
     def _whoami(self, token: IdToken) -> str:
-        assert self._client is not None
+        assert self._provider is not None
         try:
             return self._readers(token.text).whoami()
         except Permanent as error:
-            text = f"the API server does not accept tokens of {self._client.name}: configure it for the same issuer"
-            raise SignInFailed(f"{text} and client id ({self._client.client_id})") from error
+            text = f"the API server does not accept tokens of {self._provider.name}: configure it for the same issuer"
+            raise SignInFailed(f"{text} and client id ({self._provider.client_id})") from error
 
     def _failed(self, request: web.Request, error: PrunellaError, back: str) -> web.Response:
         """The page to sign in again, with the reason."""
@@ -124,5 +128,5 @@ class SignIn:
         raise response
 
     def _page(self, request: web.Request, code: int, message: str, back: str) -> web.Response:
-        provider = self._client.name if self._client else ""
+        provider = self._provider.name if self._provider else ""
         return self._render(request, "login.html", code, message=message, provider=provider, back=own_page(back))

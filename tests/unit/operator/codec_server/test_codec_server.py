@@ -205,6 +205,12 @@ async def test_an_issuer_that_is_away_is_no_refusal(keys, sealed):
         assert (await post(session, sealed, {"Authorization": f"Bearer {Issuer().token()}"}))[0] == 503
 
 
+async def test_the_configuration_of_another_issuer_is_not_trusted(keys, sealed):
+    async with serving_with_issuer(keys) as (session, issuer):
+        token, issuer.url = issuer.token(), "https://other.example.org"
+        assert (await post(session, sealed, {"Authorization": f"Bearer {token}"}))[0] == 503
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -17,7 +17,7 @@ from unit.operator.console.conftest import Readers
 from prunella_operator import clock
 from prunella_operator.config.settings import Settings
 from prunella_operator.console.app import Console
-from prunella_operator.console.oidc import create_client
+from prunella_operator.console.serve import make_provider
 from prunella_workflows.model.errors import Forbidden, InvalidInputError
 
 
@@ -42,7 +42,7 @@ def settings(provider, authority, tmp_path):
 
 @asynccontextmanager
 async def browsing(readers, settings):
-    console = Console(readers, list, lambda *_: "", anonymous=False, provider=create_client(Settings(**settings)))
+    console = Console(readers, list, lambda *_: "", anonymous=False, provider=make_provider(Settings(**settings)))
     async with TestClient(TestServer(console.app())) as client:
         yield client
 
@@ -318,13 +318,13 @@ def test_a_wrong_setting_is_named(changes, words):
         "console_oidc_issuer": "https://sso.example.org",
         "console_oidc_client_id": "prunella",
     }
-    assert create_client(Settings(**valid)).redirect_url == "https://prunella.example.org/oidc/callback"
+    assert make_provider(Settings(**valid)).redirect_url == "https://prunella.example.org/oidc/callback"
     with pytest.raises(InvalidInputError, match=words):
-        create_client(Settings(**{**valid, **changes}))
+        make_provider(Settings(**{**valid, **changes}))
 
 
 def test_without_an_issuer_there_is_no_provider():
-    assert create_client(Settings()) is None
+    assert make_provider(Settings()) is None
 
 
 async def test_a_console_without_a_provider_offers_none(browse):
