@@ -30,7 +30,7 @@ from prunella_operator.process import Process
 from prunella_workflows.model.incident import Decision, IncidentRef
 from prunella_workflows.model.proposal import proposal_id
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180, func_only=True)]
 
 ADMISSION = CRDS.parent / "manifests" / "admission" / "incidents.yaml"
 INCIDENTS = "/apis/prunella.dev/v1alpha1/namespaces/shop/incidents"
