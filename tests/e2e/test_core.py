@@ -23,7 +23,7 @@ def installation(cluster, tmp_path_factory):
     instance, folder = own_cluster(cluster, QUICKSTART), tmp_path_factory.mktemp("core")
     overlay = quickstart(cluster, instance, folder, known_good_after=3)
     try:
-        overlay.type("Quickstart")
+        overlay.type_section("Quickstart")
         overlay.ready()
         typed(f"{BINDINGS} apply -f -", cluster.kubeconfig, {})
         yield overlay

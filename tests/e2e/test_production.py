@@ -51,14 +51,14 @@ def installation(cluster, tmp_path_factory):
 @pytest.fixture(scope="module")
 def observed(cluster, installation):
     """Observations from installation to uninstallation."""
-    printed = installation.type("Production")
+    printed = installation.type_section("Production")
     installation.ready()
     until(lambda: len(installation.pods("prunella-worker")) == 2, 60, "the autoscaler made a second worker")
     seen = SimpleNamespace(printed=printed, codes=post_alerts(installation), before=pod_uids(installation))
     seen.workload = heal_during_restart(installation)
     installation.ready()
     seen.after = pod_uids(installation)
-    installation.type("Uninstall")
+    installation.type_section("Uninstall")
     seen.rest = cluster.kubectl("get", ",".join(KINDS), "-A", "-o", "name").splitlines()
     return seen
 

@@ -43,7 +43,7 @@ def installation(cluster, tmp_path_factory):
     overlay = quickstart(cluster, instance, folder, known_good_after=3)
     try:
         with enforced(instance, folder):
-            overlay.type("Quickstart")
+            overlay.type_section("Quickstart")
             overlay.ready()
             yield overlay
     finally:

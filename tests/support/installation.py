@@ -1,7 +1,7 @@
-"""Prunella in a cluster as people install it: the real image and an overlay, with what only this cluster lacks added.
+"""Prunella in a cluster as people install it: the real image and an overlay or the chart.
 
-The local cluster has neither names (DNS) nor volumes: names are given to pods by `hostAliases`, the one volume is a
-folder of this machine. Everything else is what the overlay says.
+What only the local cluster lacks is added: names (DNS), which pods get by `hostAliases`, and volumes, of which the one
+is a folder of this machine. Everything else is what the overlay says.
 """
 
 import os
@@ -24,11 +24,13 @@ from support.cluster import ROOT, Cluster, install_crds
 from support.deployments import gone
 from support.documented_commands import commands_of, typed
 from support.outage import WorkloadUnderTest
+from support.programs import program
 
 PODS = f"/api/v1/namespaces/{HOME}/pods"
 APP = "app.kubernetes.io/name"
 SHOP = "shop"
 ACCOUNTS = {part: f"system:serviceaccount:{HOME}:prunella-{part}" for part in ("operator", "worker", "console")}
+CHART = ROOT / "charts" / "prunella"
 _READY_WITHIN = 240
 _TEMPORAL = 233 * 256 + 33  # the place of its Service among the addresses of Services
 
@@ -56,45 +58,32 @@ def own_cluster(cluster: Cluster, packages_lock: str) -> Instance:
 
 @dataclass
 class Installation:
-    """One overlay. Its pods reach `address` under each of `names`; `settings` are added to those of the overlay."""
+    """Prunella's pods, not installed yet. `replacements` are of words in the commands of the page on installing.
+
+    `removal` is the command that removes whatever a failed test has left.
+    """
 
     cluster: Cluster
-    overlay: str
-    folder: Path
-    address: IPv4Address
-    names: Sequence[str]
-    settings: Mapping[str, object] = field(default_factory=dict)
-    patches: Sequence[Patch] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    replacements: Mapping[str, str]
+    removal: str
     first: list[Object] = field(default_factory=list, init=False)
     """All pods as they were when everything was ready for the first time."""
 
     def __post_init__(self) -> None:
         if self.cluster.audit:
             self.cluster.audit.users |= set(ACCOUNTS.values())
-        (self.folder / "kustomization.yaml").write_text(yaml.safe_dump(self._kustomization()))
 
-    def type(self, section: str) -> dict[str, str]:
+    def type_section(self, section: str) -> dict[str, str]:
         """Run the commands below a heading of the page on installing; return the output of each."""
-        return {command: self._typed(command) for command in commands_of("docs/install.md", section)}
+        return {command: self.type(command) for command in commands_of("docs/install.md", section)}
 
-    def _typed(self, command: str) -> str:
+    def type(self, command: str) -> str:
+        """Run a command as the page on installing has it; return its output."""
         try:
-            return typed(command, self.cluster.kubeconfig, {f"manifests/overlays/{self.overlay}": str(self.folder)})
+            return typed(command, self.cluster.kubeconfig, self.replacements)
         except AssertionError as error:
             error.add_note(self.tail())
             raise
-
-    def _kustomization(self) -> Object:
-        aliases = {"ip": str(self.address), "hostnames": list(self.names)}
-        named = _patch("Deployment", "prunella-.*", "/spec/template/spec/hostAliases", [aliases])
-        variables = [f"PRUNELLA_{name.upper()}={value}" for name, value in self.settings.items()]
-        return {
-            "resources": [relative_path(self.folder, MANIFESTS / "overlays" / self.overlay)],
-            "configMapGenerator": [merged(variables)],
-            "patches": [named, *self.patches],
-            **self.extra,
-        }
 
     def ready(self) -> None:
         """Wait until every replica is ready, and remember the pods as they were then."""
@@ -109,7 +98,7 @@ class Installation:
     def opt_in(self) -> str:
         """The namespace that opts in on the page on installing."""
         self.cluster.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SHOP}})
-        self.type("Let it heal a namespace")
+        self.type_section("Let it heal a namespace")
         return SHOP
 
     def assert_healed_once(self, workload: WorkloadUnderTest) -> None:
@@ -162,7 +151,7 @@ class Installation:
         """Delete the rest, including these namespaces, and restore the definitions, which others rely on."""
         for namespace in namespaces:
             self.cluster.api.delete(f"/api/v1/namespaces/{namespace}")
-        self.cluster.kubectl("delete", "--ignore-not-found", "-k", str(self.folder), timeout=180)
+        typed(self.removal, self.cluster.kubeconfig, self.replacements)
         for namespace in namespaces:
             gone(self.cluster.api, f"/api/v1/namespaces/{namespace}")
         install_crds(self.cluster.api)
@@ -172,9 +161,33 @@ def _name(pod: Object) -> str:
     return str(pod["metadata"]["name"])
 
 
+def _overlay(cluster: Cluster, name: str, folder: Path, settings: Mapping[str, object], **more: Any) -> Installation:
+    """An overlay with settings and patches, as a kustomization in this folder."""
+    body = {
+        "resources": [relative_path(folder, MANIFESTS / "overlays" / name)],
+        "configMapGenerator": [merged([f"{_variable(key)}={value}" for key, value in settings.items()])],
+        **more,
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(body))
+    return Installation(
+        cluster, {f"manifests/overlays/{name}": str(folder)}, f"kubectl delete --ignore-not-found -k {folder}"
+    )
+
+
+def _variable(setting: str) -> str:
+    return f"PRUNELLA_{setting.upper()}"
+
+
 def merged(variables: Sequence[str]) -> Object:
     """A generator that adds these variables to the settings of an overlay."""
     return {"name": "prunella-settings", "namespace": HOME, "behavior": "merge", "literals": [*variables]}
+
+
+def _named(address: IPv4Address, *names: str) -> Patch:
+    """All pods reach an address under these names."""
+    return _patch(
+        "Deployment", "prunella-.*", "/spec/template/spec/hostAliases", [{"ip": str(address), "hostnames": [*names]}]
+    )
 
 
 def _patch(kind: str, name: str, path: str, value: Any) -> Patch:
@@ -193,23 +206,30 @@ def quickstart(cluster: Cluster, instance: Instance, folder: Path, **settings: o
     """The quickstart with two operators, of which one leads, and its volume."""
     address = instance.services[_TEMPORAL]
     _volume(cluster, instance, folder)
-    return Installation(
-        cluster,
-        "quickstart",
-        folder,
-        address,
-        ["temporal"],
-        settings,
-        patches=[_patch("Service", "temporal", "/spec/clusterIP", str(address))],
-        extra={"replicas": [{"name": "prunella-operator", "count": 2}]},
-    )
+    patches = [_named(address, "temporal"), _patch("Service", "temporal", "/spec/clusterIP", str(address))]
+    replicas = [{"name": "prunella-operator", "count": 2}]
+    return _overlay(cluster, "quickstart", folder, settings, patches=patches, replicas=replicas)
 
 
 def production(cluster: Cluster, instance: Instance, folder: Path, **settings: object) -> Installation:
     """The production overlay; its Temporal and its Prometheus are this machine's, under the names of the overlay."""
     services = ("temporal-frontend.temporal", "prometheus-operated.monitoring")
     names = [f"{service}.svc.cluster.local" for service in services]
-    return Installation(cluster, "production", folder, instance.host_address, names, settings)
+    return _overlay(cluster, "production", folder, settings, patches=[_named(instance.host_address, *names)])
+
+
+def chart(cluster: Cluster, instance: Instance, folder: Path, **settings: object) -> Installation:
+    """The chart with the values of production, whose Temporal is this machine's."""
+    values = yaml.safe_load((CHART / "values-production.yaml").read_text())
+    values["temporal"]["address"] = f"{instance.host_address}:7233"
+    values["settings"] = {_variable(key): str(value) for key, value in settings.items()}
+    (folder / "values.yaml").write_text(yaml.safe_dump(values))
+    replacements = {
+        "helm ": f"{program('helm')} ",
+        "charts/prunella/values-production.yaml": str(folder / "values.yaml"),
+        "REGISTRY": "prunella.local",
+    }
+    return Installation(cluster, replacements, f"helm uninstall prunella --ignore-not-found --namespace {HOME}")
 
 
 def _volume(cluster: Cluster, instance: Instance, folder: Path) -> None:

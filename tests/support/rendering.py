@@ -10,11 +10,10 @@ import yaml
 from support.access_control import HOME, MANIFESTS
 from support.api import Object
 from support.cluster import ROOT
-from support.installation import relative_path
+from support.installation import CHART, relative_path
 from support.pods import Manifests
 from support.programs import program
 
-CHART = ROOT / "charts" / "prunella"
 Key = tuple[str, str]
 
 # Who installed it: Helm says so on each object, kustomize on some.

@@ -60,7 +60,7 @@ RUN_BY_E2E = {
 
 # The pages whose kubectl commands tests/integration/test_docs_install.py sends to a real API server, and what it sends
 # of all other pages. The sections of INSTALL on installing and uninstalling are also typed by
-# tests/e2e/test_quickstart.py and test_production.py, with the commands that need pods.
+# tests/e2e/test_quickstart.py, test_production.py and test_chart.py, with the commands that need pods.
 INSTALL = "docs/install.md"
 RUN_BY_INTEGRATION = {INSTALL, "docs/upgrade.md"}
 SECRET = "kubectl -n prunella-system create secret "
@@ -89,7 +89,9 @@ NOT_RUN = {
     "make dist *": "tests/unit/manifests/test_chart.py runs the program",
     "make package": "tests/support/image.py builds the wheel by the same back end",
     "helm install *": "tests/unit/manifests/test_chart.py renders what is installed",
-    "helm test *": "tests/unit/manifests/test_chart.py reads what it runs",
+    "helm test *": "tests/e2e/test_chart.py types it",
+    "helm upgrade *": "tests/e2e/test_chart.py types it",
+    "helm uninstall *": "tests/e2e/test_chart.py types it",
     "docker compose up *": "needs Docker and images; tests/unit/manifests/test_compose.py holds the file to its schema",
     "kind *": "needs Docker",
     "mkdir *": "of the shell of a person",
