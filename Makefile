@@ -73,7 +73,7 @@ faults: setup ## the larger fault suite: dozens of faults at once on a real clus
 replay-decisions: setup ## make the recorded decisions (tests/decisions) again; show those that differ (REPLAY_ARGS=--update writes them)
 	@$(BIN)/prunella replay tests/decisions $(REPLAY_ARGS)
 
-shadow: setup ## the shadow score: scripted people after observed faults, and twins that are healed, on a real cluster
+shadow: setup ## the shadow score and earned autonomy: scripted people after observed faults, on a real cluster
 	@$(BIN)/python -m pytest -q -m shadow tests/e2e $(TEST_ARGS)
 
 keda: setup ## the workers' autoscaler with a real KEDA, whose first build takes many minutes
@@ -128,7 +128,7 @@ storm: setup ## 400 workloads break within two minutes on simulated nodes, and t
 bench: setup ## measure: detection, memory and repair times (results go into docs/results/benchmarks.md)
 	@$(BIN)/python tests/bench/run.py
 
-benchmark: setup ## judge a healer by the fault suite: HEALER=none, restart-loop, rollout-undo, prunella or a program; CASES=short is quick
+benchmark: setup ## judge a healer by the fault suite: HEALER=none, restart-loop, rollout-undo, vpa, prunella or a program; CASES=short is quick
 	@$(BIN)/python tests/benchmark --healer '$(HEALER)' --cases '$(CASES)'
 
 docs: setup ## build the site of the documents into build/site; a link that leads nowhere is an error

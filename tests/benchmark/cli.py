@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmark.healer import Healer, HealerFailed, command_of, name_of
+from benchmark.healer import Healer, HealerFailed, build_programs, command_of, name_of
 from benchmark.page import PAGE, score, table, with_row
 from benchmark.playing import Outcome, play_all
 from benchmark.selection import ALL, SHORT, UnknownCase, chosen
+from localcluster.console import ClusterError
 from support.cases.case import Case, Stage
 from support.cluster import ROOT, Cluster, ClusterManager
 from support.identity import identity
@@ -42,8 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the healer ends, the cluster is taken down
     try:
+        build_programs(options.healer)
         outcomes = _run(command, cases, _progress())
-    except (HealerFailed, CannotRun) as error:
+    except (HealerFailed, CannotRun, ClusterError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     _publish(name_of(options.healer), options.cases, outcomes)

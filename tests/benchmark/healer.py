@@ -11,10 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from localcluster import build
 from localcluster.environment import caller_environment
 
 ROOT = Path(__file__).parents[2]
-BUILT_IN = ("none", "restart-loop", "rollout-undo", "prunella")
+BUILT_IN = ("none", "restart-loop", "rollout-undo", "vpa", "prunella")
+_PROGRAMS = {"vpa": ("metrics-server", "vpa-recommender", "vpa-updater", "vpa-admission-controller")}
 SELECTOR = "BENCHMARK_NAMESPACE_SELECTOR"
 READY = "ready"
 _READY_WITHIN = 180.0
@@ -39,6 +41,12 @@ def command_of(healer: str) -> list[str]:
     if not found:
         raise HealerFailed(f"{program or 'an empty name'} is no program; built in are {', '.join(BUILT_IN)}")
     return [str(Path(found).absolute()), *arguments]
+
+
+def build_programs(healer: str) -> None:
+    """Build what a built-in healer runs, so that the time in which it must be ready is no compiler's."""
+    for name in _PROGRAMS.get(healer, ()):
+        build.ensure(name)
 
 
 def name_of(healer: str) -> str:

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.cases.watched import BEYOND, WATCHED
-from support.cases.watching import HOLD, WELL, WatchingRun, table
-
-from prunella_operator.aftermath import classifier, recorder
+from support.cases.watching import WatchingRun, table
 
 pytestmark = [pytest.mark.shadow, pytest.mark.timeout(3600, func_only=False)]
 
@@ -23,13 +21,10 @@ def judged(cluster, accounts, prunella, log_progress):
     """All cases, played and judged."""
     users = tuple(made.user for made in accounts.values())
     run = WatchingRun((*WATCHED, *BEYOND), cluster, prunella, users, log_progress)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(classifier, "HOLD", HOLD)
-        patched.setattr(recorder, "_WELL", WELL)
-        try:
-            found = run.play()
-        finally:
-            run.clear()
+    try:
+        found = run.play()
+    finally:
+        run.clear()
     _TABLE.parent.mkdir(exist_ok=True)
     _TABLE.write_text(table(found))
     log_progress(table(found))

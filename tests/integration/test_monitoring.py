@@ -16,8 +16,9 @@ from localcluster.instance import Instance
 from localcluster.ports import free_ports
 from support import boards
 from support.api import until
+from support.processes import running
 from support.programs import program
-from support.prometheus import RULES, prometheus_of, running
+from support.prometheus import RULES, prometheus_of
 from support.promql import metrics_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120, func_only=True)]  # a first build takes minutes

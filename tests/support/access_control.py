@@ -56,6 +56,19 @@ def shipped(home: str) -> list[Object]:
     return [_moved(obj, home) for obj in found if obj]
 
 
+@contextmanager
+def records_kept(api: Api, home: str) -> Iterator[None]:
+    """The namespace of the track records, with the rights that the manifests give in it, for accounts of `home`."""
+    namespace, *rights = _base("records")
+    moved = [_moved(yaml.safe_load(yaml.safe_dump(right).replace(HOME, home)), home) for right in rights]
+    api.apply(namespace, *moved)
+    try:
+        yield
+    finally:
+        for obj in reversed(moved):
+            api.delete(path_of(obj))
+
+
 def _moved(obj: Object, home: str) -> Object:
     """An account in that namespace, or a cluster-wide object and what it refers to under other names."""
     if obj["kind"] == "ServiceAccount":

@@ -23,7 +23,8 @@ def main() -> None:
     if _has_own_cluster():
         tools.ensure(simulated=False)
         build.build(monitoring=True)
-    for name in ("kubectl", "promtool", *(one.name for group, one in sources.alone() if group is not sources.KEDA)):
+    alone = (one.name for group, one in sources.alone() if group not in (sources.KEDA, sources.VPA))
+    for name in ("kubectl", "promtool", *alone):
         build.ensure(name)
 
 

@@ -191,6 +191,8 @@ def _served(api: Api, name: str) -> bool:
     }
     group, plural = found["spec"]["group"], found["spec"]["names"]["plural"]
     listed = all(
-        api.find(f"/apis/{group}/{version['name']}/{plural}") is not None for version in found["spec"]["versions"]
+        api.find(f"/apis/{group}/{version['name']}/{plural}") is not None
+        for version in found["spec"]["versions"]
+        if version["served"]
     )
     return conditions.get("Established") == "True" and listed

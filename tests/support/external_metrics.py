@@ -11,8 +11,8 @@ from localcluster.ports import free_ports
 from support.api import Api, path_of, until
 from support.cluster import ROOT
 from support.deployments import gone
+from support.processes import running
 from support.programs import program
-from support.prometheus import running
 
 RULE = ROOT / "manifests" / "monitoring" / "prometheus-adapter.yaml"
 EXTERNAL = "external.metrics.k8s.io/v1beta1"

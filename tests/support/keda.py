@@ -17,8 +17,8 @@ from support.cluster import Cluster, define
 from support.deployments import gone
 from support.external_metrics import EXTERNAL, registered, serving
 from support.installation import merged, relative_path
+from support.processes import running
 from support.programs import program
-from support.prometheus import running
 
 
 @contextmanager

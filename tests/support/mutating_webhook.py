@@ -33,11 +33,11 @@ def inject(run: CaseRun, container: Object) -> None:
 def _change_pods(run: CaseRun, step: Object) -> None:
     address = _this_machine(run)
     with tempfile.TemporaryDirectory() as folder:
-        certificate, key = _certificate(Path(folder), address)
+        chain, key = certificate(Path(folder), address)
         server = ThreadingHTTPServer((address, 0), _handler(step))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        authority = base64.b64encode(certificate.read_bytes()).decode()
+        context.load_cert_chain(chain, key)
+        authority = base64.b64encode(chain.read_bytes()).decode()
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     run.api.create(_CONFIGURATIONS, _configuration(run, f"https://{address}:{server.server_port}/", authority))
@@ -56,12 +56,13 @@ def _this_machine(run: CaseRun) -> str:
     return f"{network}.1"
 
 
-def _certificate(folder: Path, address: str) -> tuple[Path, Path]:
-    certificate, key = folder / "tls.crt", folder / "tls.key"
+def certificate(folder: Path, address: str) -> tuple[Path, Path]:
+    """A certificate for this address, which is its own authority, and its key. Valid for two days."""
+    chain, key = folder / "tls.crt", folder / "tls.key"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-days", "2", "-subj", "/CN=webhook", "-addext", f"subjectAltName=IP:{address}"]
-    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=30)
-    return certificate, key
+    subprocess.run([*command, "-keyout", key, "-out", chain], check=True, capture_output=True, timeout=30)
+    return chain, key
 
 
 def _configuration(run: CaseRun, url: str, authority: str) -> dict[str, object]:

@@ -1,7 +1,6 @@
 """A real Prometheus of a test's own: it scrapes its targets every second, and evaluates rules as often."""
 
 import json
-import subprocess
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 from localcluster.ports import free_ports
 from support.api import until
 from support.cluster import ROOT
+from support.processes import running
 from support.programs import program
 
 RULES = ROOT / "manifests" / "monitoring" / "rules.yaml"
@@ -67,13 +67,3 @@ def prometheus_of(folder: Path, targets: Sequence[int], rules: Path, address: st
         made = Prometheus(address)
         until(made.answers, 60, f"Prometheus answers: see {folder}")
         yield made
-
-
-@contextmanager
-def running(log: Path, *command: str, **options: Any) -> Iterator[None]:
-    """Run a process until the block ends."""
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, **options) as process:
-        try:
-            yield
-        finally:
-            process.terminate()

@@ -15,7 +15,7 @@ RULE = {"enabled": True}
 
 def reported(level, lowest="Observe", **case):
     """The diagnosis of an action of this level, with what the guards say to it."""
-    words = {"message": "7 of 7 were right.", "workload_uid": WEB.uid}
+    words = {"message": "7 of 7 succeeded.", "workload_uid": WEB.uid}
     note = AutonomyNote(action="SetMemory", level=level, lowest=lowest, **words)
     found = a_guard_case(policy=a_policy(autonomy=RULE), autonomy=note, **case)
     return a_report(
@@ -31,7 +31,7 @@ async def test_observe_shows_the_plan_and_writes_nothing(workflow_env):
     status = await workflow_env.run_incident(activities)
     assert (status.phase, status.reason, activities.writes) == (Phase.DRY_RUN_DONE, "NotEarned", [])
     assert status.message.startswith("Would do: Set the memory limit of container app")
-    assert (status.autonomy.level, status.autonomy.message) == ("Observe", "7 of 7 were right.")
+    assert (status.autonomy.level, status.autonomy.message) == ("Observe", "7 of 7 succeeded.")
 
 
 async def test_approval_waits_for_a_person(workflow_env):
@@ -54,7 +54,7 @@ async def test_heal_writes(workflow_env):
 
 
 async def test_a_repair_that_does_not_help_ends_with_a_person_and_not_as_observed(workflow_env):
-    """The wrong repair costs its level at once; the incident must not end as if nothing had been written."""
+    """The failed repair costs its level at once; the incident must not end as if nothing had been written."""
     lowered = reported("Observe", tried=True)
     activities = ScriptedActivities(diagnose=[reported("Heal"), lowered], verify=[NOT_HEALED, HEALED])
     status = await workflow_env.run_incident(activities)

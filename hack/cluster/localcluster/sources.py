@@ -174,6 +174,17 @@ KEDA = Group(
     ),
     kept=Kept("crds.yaml", "github.com/kedacore/keda/v2", ("config/crd/bases/*.yaml",)),
 )
+_AUTOSCALER = "k8s.io/autoscaler/vertical-pod-autoscaler"
+VPA = Group(
+    "vpa",
+    GO_FOLDER / "vpa",
+    (
+        Program("vpa-recommender", f"{_AUTOSCALER}/pkg/recommender", 240),
+        Program("vpa-updater", f"{_AUTOSCALER}/pkg/updater", 18),
+        Program("vpa-admission-controller", f"{_AUTOSCALER}/pkg/admission-controller", 3),
+    ),
+    kept=Kept("crds.yaml", _AUTOSCALER, ("deploy/vpa-v1-crd-gen.yaml",)),
+)
 HELM = Group("helm", GO_FOLDER / "helm", _programs({"helm.sh/helm/v4/cmd/helm": 100}))
 ACTIONLINT = Group(
     "actionlint", GO_FOLDER / "actionlint", _programs({"github.com/rhysd/actionlint/cmd/actionlint": 10})
@@ -184,7 +195,7 @@ CONTROL_PLANE = (ETCD, KUBERNETES)
 REAL = (*CONTROL_PLANE, CONTAINERD, RUNC, CNI, SHOP)
 SIMULATED = (*CONTROL_PLANE, KWOK)
 MONITORING = (PROMETHEUS, METRICS_SERVER)
-ALONE = (COLLECTOR, TEMPORAL, NETPOL, PROMETHEUS_ADAPTER, KEDA, HELM, ACTIONLINT)
+ALONE = (COLLECTOR, TEMPORAL, NETPOL, PROMETHEUS_ADAPTER, KEDA, VPA, HELM, ACTIONLINT)
 """For single tests: built when one of them asks."""
 NODE_ONLY = frozenset({"kubelet", "kube-proxy"})
 

@@ -96,14 +96,14 @@ def _autonomy(
 ) -> AutonomyNote | None:
     """The level that the action has earned, with what this incident has shown so far; None where none must be.
 
-    What other incidents show to be wrong counts, whether or not it could be written to the record.
+    What other incidents show to have failed counts, whether or not it could be written to the record.
     """
     if not policy.autonomy.enabled:
         return None
     target, now = facts.evidence.workload.ref, facts.evidence.read_at
     others = (other for other in facts.evidence.incidents if other.workload_uid == target.uid)
     record = of_workload(facts.track_record or TrackRecord(), target)
-    record = add_missing(record, (trial for other in others for trial in other.wrong))
+    record = add_missing(record, (trial for other in others for trial in other.failures))
     record = add_trials(record, trials_of_attempts(request.incident.name, attempts, now))
     action, lowest = step.action.kind if step is not None else "", find_lowest(step, facts.evidence, policy)
     return judge(record, policy.autonomy, target, action, lowest)

@@ -50,7 +50,7 @@ class TrackRecords:
             return TrackRecord(problem=f"The track record cannot be read: {error}.")
 
     def add(self, ref: WorkloadRef, trials: Iterable[Trial]) -> None:
-        """Count trials, each once. Without the permission it is logged: the diagnoses find wrong ones in the Incidents.
+        """Count trials, each once. Without the permission it is logged: the diagnoses find failures in the Incidents.
 
         Raises Conflict when others keep writing.
         """

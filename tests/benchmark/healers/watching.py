@@ -59,6 +59,10 @@ class Workloads:
         place = ("apps", "v1", meta["namespace"], plural, meta["name"])
         self._api.patch_namespaced_custom_object(*place, body, _content_type=content_type)
 
+    def create(self, body: Object, group: str, plural: str) -> None:
+        """Create an object of another group, in version v1."""
+        self._api.create_namespaced_custom_object(group, "v1", body["metadata"]["namespace"], plural, body)
+
 
 def until_stopped(step: Callable[[], None] = lambda: None) -> None:
     """Say that the healer is ready, then do a step again and again until SIGTERM. The API server may refuse it."""

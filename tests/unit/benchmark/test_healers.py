@@ -8,14 +8,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from benchmark import cli
+from benchmark import cli, healer
 from benchmark.cli import main
-from benchmark.healer import SELECTOR, Healer, HealerFailed, command_of, name_of
-from benchmark.healers import prunella, watching
+from benchmark.healer import SELECTOR, Healer, HealerFailed, build_programs, command_of, name_of
+from benchmark.healers import prunella, vpa, watching
 from benchmark.healers.restart_loop import restart
 from benchmark.healers.rollout_undo import undo
 from benchmark.serving import served
 from fakes.httpd import Answer, Httpd
+from kubernetes.client.exceptions import ApiException
 from kubernetes.config import load_kube_config
 from support.api import until
 
@@ -114,6 +115,47 @@ def test_prunella_is_limited_to_the_selected_namespaces():
     assert prunella.policy("run=a1")["spec"]["namespaceSelector"] == {"matchLabels": {"run": "a1"}}
 
 
+class Refusing:
+    """One workload, and an API server that refuses some objects."""
+
+    def __init__(self, *answers):
+        self.created, self._answers = [], iter(answers)
+
+    def all(self):
+        return [a_workload()]
+
+    def create(self, body, *_):
+        self.created.append(body)
+        if refusal := next(self._answers, None):
+            raise ApiException(status=refusal)
+
+
+@pytest.mark.parametrize(("answers", "tries"), [((), 1), ((403,), 2), ((409,), 1)])
+def test_each_workload_gets_one_vpa_object(answers, tries):
+    workloads = Refusing(*answers)
+    scaled = vpa.Scaled(workloads)
+    for _ in range(3):
+        scaled.add()
+    assert len(workloads.created) == tries
+    made = workloads.created[-1]
+    assert made["metadata"] == {"name": "deployment-web", "namespace": "shop"}
+    assert made["spec"]["targetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+
+
+def test_the_metrics_api_is_served_where_the_api_server_reaches_this_machine():
+    _, endpoints, api = vpa.served_at("10.88.1.1", 4443)
+    assert (endpoints["endpoints"], endpoints["ports"][0]["port"]) == ([{"addresses": ["10.88.1.1"]}], 4443)
+    assert api["metadata"]["name"] == "v1beta1.metrics.k8s.io"
+
+
+def test_the_programs_of_a_healer_are_built_before_it_starts(monkeypatch):
+    built = []
+    monkeypatch.setattr(healer.build, "ensure", built.append)
+    for name in healer.BUILT_IN:
+        build_programs(name)
+    assert built == ["metrics-server", "vpa-recommender", "vpa-updater", "vpa-admission-controller"]
+
+
 NAMESPACES = "/api/v1/namespaces"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/shop/deployments"
 
@@ -164,9 +206,9 @@ print([name for name in ("PRUNELLA_KUBECONFIG", "TEMPORAL_ADDRESS") if name in o
 print("ready", flush=True)
 time.sleep(60)
 """
-    with a_healer(tmp_path, program) as healer:
-        healer.assert_running()
-        assert healer.log.read_text().splitlines()[:2] == [f"{tmp_path / 'kubeconfig'} run=a1", "[]"]
+    with a_healer(tmp_path, program) as running:
+        running.assert_running()
+        assert running.log.read_text().splitlines()[:2] == [f"{tmp_path / 'kubeconfig'} run=a1", "[]"]
 
 
 def test_a_healer_that_ends_by_itself_is_an_error(tmp_path):
@@ -178,8 +220,8 @@ def test_a_healer_that_ends_by_itself_is_an_error(tmp_path):
 
 
 def test_built_in_healers_start(tmp_path):
-    with Healer(command_of("none"), tmp_path / "kubeconfig", "run=a1", tmp_path) as healer:
-        healer.assert_running()
+    with Healer(command_of("none"), tmp_path / "kubeconfig", "run=a1", tmp_path) as running:
+        running.assert_running()
 
 
 def test_other_programs_are_healers_too(tmp_path):
@@ -207,8 +249,8 @@ print(subprocess.Popen(["sleep", "60"]).pid)
 print("ready", flush=True)
 time.sleep(60)
 """
-    with a_healer(tmp_path, program) as healer:
-        child = Path("/proc", healer.log.read_text().splitlines()[0])
+    with a_healer(tmp_path, program) as running:
+        child = Path("/proc", running.log.read_text().splitlines()[0])
         assert child.exists()
     until(lambda: not child.exists() or "(sleep) Z" in (child / "stat").read_text(), 5, "its child has ended")
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from prunella_workflows.model.base import Value
 
 MAX_TRIALS = 100_000
-"""Right or wrong trials of an action that are counted. A record with more of them is damaged."""
+"""Successes or failures of an action that are counted. A record with more of them is damaged."""
 
 
 class AutonomyLevel(StrEnum):
@@ -40,11 +40,14 @@ class AutonomyRule(Value):
 
 
 class Trial(Value):
-    """One verified repair or one observed plan: right or wrong. `id`: the action id, or that of the people's change."""
+    """One verified repair or one observed plan: a success or a failure.
+
+    `id`: the action id, or that of the change that people made.
+    """
 
     id: str
     action: str
-    right: bool
+    succeeded: bool
     incident: str = ""
     at: datetime
 
@@ -52,8 +55,8 @@ class Trial(Value):
 class ActionRecord(Value):
     """All trials of one action on one workload, counted, and the latest of them, the last one last."""
 
-    right: int = Field(default=0, ge=0, le=MAX_TRIALS)
-    wrong: int = Field(default=0, ge=0, le=MAX_TRIALS)
+    successes: int = Field(default=0, ge=0, le=MAX_TRIALS)
+    failures: int = Field(default=0, ge=0, le=MAX_TRIALS)
     latest: tuple[Trial, ...] = ()
 
 
@@ -75,9 +78,9 @@ class AutonomyNote(Value):
     """The level: Observe (the plan is shown), Approval (a person is asked), Heal (it is carried out)."""
     message: str = ""
     """The reasons: the track record, its lower bound and what the next level needs."""
-    right: int = 0
+    successes: int = 0
     """Number of verified repairs and observed plans that succeeded."""
-    wrong: int = 0
+    failures: int = 0
     """Number of failures: repairs that were undone or did not help, and observed plans that turned out wrong."""
     workload_uid: str = ""
     """UID of the workload whose record it is."""

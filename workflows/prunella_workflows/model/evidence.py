@@ -73,7 +73,7 @@ class IncidentSummary(Value):
     """An incident, as budgets, cooldowns, correlation and relapses need it. `source`: the detector; "" for a person.
 
     `alert_since`: the start of the alert that opened it, while that fires. `attempts`: only of one that ended well.
-    `workload_uid`, `wrong`: the workload and its wrong trials, where autonomy must be earned.
+    `workload_uid`, `failures`: the workload and its failed trials, where autonomy must be earned.
     """
 
     name: str
@@ -92,7 +92,7 @@ class IncidentSummary(Value):
     root_cause: str = ""
     attempts: tuple[Attempt, ...] = ()
     workload_uid: str = ""
-    wrong: tuple[Trial, ...] = ()
+    failures: tuple[Trial, ...] = ()
 
 
 class Evidence(Value):

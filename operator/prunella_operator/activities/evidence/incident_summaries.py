@@ -69,16 +69,16 @@ def summarize(raw: Object) -> IncidentSummary:
         root_cause=status.root_cause,
         attempts=tuple(made for made in status.made_attempts if made.written_at) if incident.is_resolved else (),
         workload_uid=str((status.autonomy or {}).get("workloadUid", "")),
-        wrong=tuple(_wrong_trials(meta, status)) if status.autonomy is not None else (),
+        failures=tuple(_failures(meta, status)) if status.autonomy is not None else (),
     )
 
 
-def _wrong_trials(meta: Metadata, status: Status) -> Iterator[Trial]:
-    """The wrong trials of an incident: its repairs that failed, and its observed plan."""
+def _failures(meta: Metadata, status: Status) -> Iterator[Trial]:
+    """The failures of an incident: its repairs that failed, and its observed plan."""
     assert status.autonomy is not None
     yield from trials_of_attempts(meta.name, status.made_attempts, status.times.closed_at or meta.creation_timestamp)
     if status.aftermath:
         found = Aftermath.model_validate(status.aftermath)
         plan = trial_of_plan(meta.name, str(status.autonomy.get("action", "")), found)
-        if plan is not None and not plan.right:
+        if plan is not None and not plan.succeeded:
             yield plan

@@ -54,10 +54,10 @@ def enable(kube, **rule):
     kube.put(POLICY, {"metadata": {"namespace": "shop"}, "spec": {"autonomy": {"enabled": True, **rule}}})
 
 
-def earn(kube, right, wrong=0):
-    signs = [True] * right + [False] * wrong
+def earn(kube, successes, failures=0):
+    signs = [True] * successes + [False] * failures
     trials = [
-        Trial(id=f"t{number}", action="SetMemory", right=sign, incident="web-0", at=NOW)
+        Trial(id=f"t{number}", action="SetMemory", succeeded=sign, incident="web-0", at=NOW)
         for number, sign in enumerate(signs)
     ]
     TrackRecords(kube).add(WEB, trials)
@@ -95,7 +95,7 @@ def test_without_a_record_the_plan_is_only_shown(activities, kube):
     assert not report.approval_needed
 
 
-def test_seven_right_ones_earn_approval_and_twenty_heal(activities, kube):
+def test_seven_successes_earn_approval_and_twenty_heal(activities, kube):
     enable(kube)
     earn(kube, 7)
     report = diagnosed(activities)
@@ -123,7 +123,7 @@ def test_the_record_is_among_the_recorded_facts(activities, kube):
     enable(kube)
     earn(kube, 7)
     facts = unpack(diagnosed(activities).record)
-    assert facts.track_record.actions["SetMemory"].right == 7
+    assert facts.track_record.actions["SetMemory"].successes == 7
 
 
 def test_the_policys_mode_is_the_limit(activities, kube):
@@ -137,7 +137,7 @@ def test_a_demotion_since_the_diagnosis_stops_the_write(activities, kube):
     enable(kube)
     earn(kube, 20)
     report = diagnosed(activities)
-    TrackRecords(kube).add(WEB, [Trial(id="t99", action="SetMemory", right=False, incident="web-9", at=NOW)])
+    TrackRecords(kube).add(WEB, [Trial(id="t99", action="SetMemory", succeeded=False, incident="web-9", at=NOW)])
     with pytest.raises(Exception, match="guard Mode blocks now"):
         repaired(activities, report)
     assert kube.of("json_patch") == []
@@ -147,7 +147,7 @@ def test_a_repair_of_this_incident_that_did_not_help_counts_at_once(activities, 
     enable(kube)
     earn(kube, 20)
     report = diagnosed(activities, tried=(an_attempt(),))
-    assert report.autonomy.wrong == 1
+    assert report.autonomy.failures == 1
     assert report.autonomy.level == "Observe"
     assert ("Mode", "Escalate", "NotEarned") in blocks(report)
 
@@ -171,7 +171,7 @@ def test_the_end_of_an_incident_is_counted_once(activities, kube, attempt, expec
     for _ in range(2):
         activities.close(request)
     known = TrackRecords(kube).read(WEB).actions["SetMemory"]
-    assert (known.right, known.wrong) == expected
+    assert (known.successes, known.failures) == expected
 
 
 @pytest.mark.parametrize("error", [Forbidden("no"), Refused("too large")])
@@ -188,7 +188,7 @@ def test_a_wrong_repair_lowers_although_the_record_cannot_be_written(activities,
     report = Activities(kube, 30.0, ("prunella-system",)).diagnose(
         DiagnoseRequest(incident=INCIDENT, spec=SPEC, opened_at=at(LONG_AGO), target=WEB)
     )
-    assert (report.autonomy.level, report.autonomy.wrong) == ("Approval", 1)
+    assert (report.autonomy.level, report.autonomy.failures) == ("Approval", 1)
     assert blocks(report) == [("Approval", "Ask", "ApprovalNeeded")]
 
 
@@ -196,7 +196,7 @@ def test_a_wrong_repair_is_counted_although_its_incident_was_deleted(activities,
     del kube.objects[paths.incidents("shop", "web-1")]
     with pytest.raises(Exception, match="web-1"):
         activities.close(ReportRequest(incident=INCIDENT, status=ended(an_attempt(), autonomy=NOTE)))
-    assert TrackRecords(kube).read(WEB).actions["SetMemory"].wrong == 1
+    assert TrackRecords(kube).read(WEB).actions["SetMemory"].failures == 1
 
 
 def test_the_incident_shows_the_level_with_its_reasons():

@@ -96,7 +96,7 @@ async def test_it_is_noted_once_and_as_soon_as_it_is_clear(watched):
     assert watched.plans.reads == 1
 
 
-EARNED = {"action": "RestoreTemplate", "level": "Observe", "message": "", "right": 0, "wrong": 0}
+EARNED = {"action": "RestoreTemplate", "level": "Observe", "message": "", "successes": 0, "failures": 0}
 
 
 async def test_a_plan_that_people_made_too_counts_for_its_action_where_autonomy_must_be_earned(watched):
@@ -106,7 +106,11 @@ async def test_a_plan_that_people_made_too_counts_for_its_action_where_autonomy_
     (record,) = await watched.records.all()
     assert (record.uid, record.workload) == (WEB.uid, "shop/Deployment/web")
     (trial,) = record.actions["RestoreTemplate"].latest
-    assert (trial.id, trial.right, trial.incident) == ("plan/RestoreTemplate/2026-11-24T12:23:00+00:00", True, "web-1")
+    assert (trial.id, trial.succeeded, trial.incident) == (
+        "plan/RestoreTemplate/2026-11-24T12:23:00+00:00",
+        True,
+        "web-1",
+    )
 
 
 async def test_one_change_is_one_trial_however_many_incidents_it_ended(watched):
@@ -115,7 +119,7 @@ async def test_one_change_is_one_trial_however_many_incidents_it_ended(watched):
     await watched.sweep(Shop().undo(23).works(24), 60)
     (record,) = await watched.records.all()
     assert watched.other("web-0")["outcome"] == "SameChange"
-    assert record.actions["RestoreTemplate"].right == 1
+    assert record.actions["RestoreTemplate"].successes == 1
 
 
 @pytest.mark.parametrize(("guard", "counted"), [({"asked_by": "Approval"}, 1), ({"stopped_by": "Singleton"}, 0)])

@@ -167,9 +167,9 @@ def test_show_what_followed_an_observed_incident(prunella, make):
 
 
 def test_show_the_level_that_was_earned(prunella, make):
-    earned = {"action": "SetMemory", "level": "Approval", "message": "7 of 7 were right."}
+    earned = {"action": "SetMemory", "level": "Approval", "message": "7 of 7 succeeded."}
     prunella.reader.raw = [make("a", phase="AwaitingApproval", autonomy=earned)]
-    assert "Autonomy  Approval: 7 of 7 were right." in prunella("incidents", "show", "a").stdout
+    assert "Autonomy  Approval: 7 of 7 succeeded." in prunella("incidents", "show", "a").stdout
 
 
 def test_a_missing_incident_is_one_line_on_stderr(prunella):

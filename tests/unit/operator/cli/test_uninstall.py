@@ -51,7 +51,7 @@ def kube(monkeypatch):
     snapshot["metadata"] |= {"namespace": "shop", "name": "web-prunella-1"}
     fake.put(SNAPSHOT, snapshot)
     fake.put(paths.snapshots("shop", "db-5d4f"), {"metadata": {"namespace": "shop"}, "data": {}})
-    TrackRecords(fake).add(REF, [Trial(id="t1", action="Restart", right=True, at=NOW)])
+    TrackRecords(fake).add(REF, [Trial(id="t1", action="Restart", succeeded=True, at=NOW)])
     fake.objects[RECORD]["metadata"]["namespace"] = "prunella-records"
     fake.put(paths.track_records("prunella-records", "kube-root-ca.crt"), {"metadata": {}, "data": {}})
     fake.writes.clear()

@@ -38,10 +38,10 @@ async def test_the_overview_has_the_shadow_score_where_there_is_one(browse, read
 
 
 async def test_an_incident_has_the_level_that_was_earned(browse, readers):
-    earned = {"action": "SetMemory", "level": "Observe", "message": "0 of 0 were <right>."}
+    earned = {"action": "SetMemory", "level": "Observe", "message": "0 of 0 <succeeded>."}
     readers.own.raw.append(incident("seen", phase="DryRunDone", autonomy=earned))
     page = await text(await browse.get("/incidents/shop/seen"))
-    assert "<dd>Observe: 0 of 0 were &lt;right&gt;.</dd>" in page
+    assert "<dd>Observe: 0 of 0 &lt;succeeded&gt;.</dd>" in page
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from prunella_workflows.model.errors import Conflict, Forbidden, Refused
 PATH = f"/api/v1/namespaces/prunella-records/configmaps/{name_of(WEB)}"
 
 
-def a_trial(number=1, right=True):
-    return Trial(id=f"uid-incident-{number}", action="SetMemory", right=right, incident="web-1", at=NOW)
+def a_trial(number=1, succeeded=True):
+    return Trial(id=f"uid-incident-{number}", action="SetMemory", succeeded=succeeded, incident="web-1", at=NOW)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def records(kube):
 
 
 def counts(record):
-    return [(known.right, known.wrong) for known in record.actions.values()]
+    return [(known.successes, known.failures) for known in record.actions.values()]
 
 
 def test_a_workload_without_a_record_has_an_empty_one(records, kube):
@@ -38,7 +38,7 @@ def test_a_workload_without_a_record_has_an_empty_one(records, kube):
 def test_trials_are_counted_once_in_an_object_of_their_own_namespace(records, kube):
     for _ in range(2):
         records.add(WEB, [a_trial(1), a_trial(2)])
-    records.add(WEB, [a_trial(3, right=False)])
+    records.add(WEB, [a_trial(3, succeeded=False)])
     assert counts(records.read(WEB)) == [(2, 1)]
     assert [path for _, path, _ in kube.writes] == [PATH, PATH]
     assert kube.objects[PATH]["metadata"]["labels"]["prunella.dev/track-record"] == "true"
@@ -55,7 +55,7 @@ def test_trials_of_a_deleted_workload_leave_the_record_of_its_successor(records,
     records.add(WEB, [a_trial(1), a_trial(2)])
     records.add(old, [a_trial(3)])
     kube.put(paths.workload(WEB), {"metadata": {"uid": WEB.uid}})
-    records.add(old, [a_trial(4, right=False)])
+    records.add(old, [a_trial(4, succeeded=False)])
     assert (records.read(WEB).uid, counts(records.read(WEB))) == (WEB.uid, [(2, 0)])
 
 
@@ -71,8 +71,8 @@ DAMAGED = (
     {"record": "no JSON"},
     {"record": "{}"},
     {"other": "1"},
-    {"record": '{"uid": "uid-web", "actions": {"SetMemory": {"right": -1}}}'},
-    {"record": '{"uid": "uid-web", "actions": {"SetMemory": {"wrong": 1000000000}}}'},
+    {"record": '{"uid": "uid-web", "actions": {"SetMemory": {"successes": -1}}}'},
+    {"record": '{"uid": "uid-web", "actions": {"SetMemory": {"failures": 1000000000}}}'},
 )
 
 
@@ -114,5 +114,5 @@ async def test_operator_and_worker_share_the_records(records, kube):
     await watched.add(WEB, a_trial(1))
     records.add(WEB, [a_trial(2)])
     for _ in range(2):
-        await watched.add(WEB, a_trial(3, right=False))
+        await watched.add(WEB, a_trial(3, succeeded=False))
     assert [counts(record) for record in await watched.all()] == [[(2, 1)]]

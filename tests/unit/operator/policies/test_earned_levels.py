@@ -50,8 +50,10 @@ def a_policy(spec, namespace="shop", name="trust"):
     return msgspec.convert({"metadata": meta, "spec": spec}, Policy)
 
 
-def earn(rest, right, ref=WEB, action="SetMemory"):
-    trials = [Trial(id=f"{action}-{n}", action=action, right=True, incident="web-0", at=NOW) for n in range(right)]
+def earn(rest, successes, ref=WEB, action="SetMemory"):
+    trials = [
+        Trial(id=f"{action}-{n}", action=action, succeeded=True, incident="web-0", at=NOW) for n in range(successes)
+    ]
     TrackRecords(rest.kube).add(ref, trials)
 
 

@@ -183,7 +183,7 @@ async def test_a_change_while_the_track_records_are_read_is_not_lost(writer, mon
 
 async def test_earned_levels_are_shown_while_autonomy_is_enabled(writer):
     ref = WorkloadRef(kind="Deployment", namespace="shop", name="web", uid="shop/web")
-    TrackRecords(writer.rest.kube).add(ref, [Trial(id="t1", action="Restart", right=True, at=NOW)])
+    TrackRecords(writer.rest.kube).add(ref, [Trial(id="t1", action="Restart", succeeded=True, at=NOW)])
     path = put(writer, {"autonomy": {"enabled": True}})
     await writer._refresh_levels()
     await writer._write_changes()

@@ -17,33 +17,33 @@ from math import exp, fsum, inf, lgamma, log
 _STEPS = 30  # halvings: the bound is exact to nine digits
 
 
-def is_above(rate: float, right: int, wrong: int, confidence: float) -> bool:
+def is_above(rate: float, successes: int, failures: int, confidence: float) -> bool:
     """Report whether the record shows a success rate above `rate`, which is between 0 and 1."""
-    return log_mixture(rate, right, wrong) >= -log(1 - confidence)
+    return log_mixture(rate, successes, failures) >= -log(1 - confidence)
 
 
 @lru_cache(maxsize=4096)
-def lower_bound(right: int, wrong: int, confidence: float) -> float:
+def lower_bound(successes: int, failures: int, confidence: float) -> float:
     """The highest rate that the record shows to be exceeded; 0 for an empty one."""
-    low, high = 0.0, right / (right + wrong) if right else 0.0
+    low, high = 0.0, successes / (successes + failures) if successes else 0.0
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        if middle > 0 and is_above(middle, right, wrong, confidence):
+        if middle > 0 and is_above(middle, successes, failures, confidence):
             low = middle
         else:
             high = middle
     return low
 
 
-def log_mixture(rate: float, right: int, wrong: int) -> float:
-    """The logarithm of the mixture: the integral of p^right (1-p)^wrong over all p above `rate`, by its length and by
-    the value at `rate`. A beta integral is a sum of binomial terms.
+def log_mixture(rate: float, successes: int, failures: int) -> float:
+    """The logarithm of the mixture: the integral of p^successes (1-p)^failures over all p above `rate`, by its length
+    and by the value at `rate`. A beta integral is a sum of binomial terms.
     """
-    trials = right + wrong
-    above = fsum(exp(_log_binomial(rate, trials + 1, k)) for k in range(right + 1))
+    trials = successes + failures
+    above = fsum(exp(_log_binomial(rate, trials + 1, k)) for k in range(successes + 1))
     if above == 0:
         return -inf
-    return log(above) - log((1 - rate) * (trials + 1)) - _log_binomial(rate, trials, right)
+    return log(above) - log((1 - rate) * (trials + 1)) - _log_binomial(rate, trials, successes)
 
 
 def _log_binomial(rate: float, trials: int, hits: int) -> float:

@@ -1,4 +1,4 @@
-"""The level that a track record has earned: as high as its lower bound allows, less one for each recent wrong trial."""
+"""The level that a track record has earned: as high as its lower bound allows, less one for each recent failure."""
 
 from math import floor
 
@@ -30,8 +30,8 @@ def judge(
         action=action,
         level=level,
         message=" ".join(filter(None, (record.problem, _describe(known, rule, level), demotion, floor))),
-        right=known.right,
-        wrong=known.wrong,
+        successes=known.successes,
+        failures=known.failures,
         workload_uid=target.uid,
         lowest=lowest,
     )
@@ -40,19 +40,19 @@ def judge(
 def proven_level(record: ActionRecord, rule: AutonomyRule) -> AutonomyLevel:
     """The highest level whose bar the lower bound of the success rate passes."""
     approval, heal, confidence = _bars(rule)
-    if is_above(heal, record.right, record.wrong, confidence):
+    if is_above(heal, record.successes, record.failures, confidence):
         return AutonomyLevel.HEAL
-    passed = is_above(approval, record.right, record.wrong, confidence)
+    passed = is_above(approval, record.successes, record.failures, confidence)
     return AutonomyLevel.APPROVAL if passed else AutonomyLevel.OBSERVE
 
 
 def count_strikes(record: ActionRecord, rule: AutonomyRule) -> int:
-    """The wrong trials since the last clean run, each of which costs a level."""
+    """The failures since the last clean run, each of which costs a level."""
     assert rule.clean_run is not None
     strikes = run = 0
     for trial in reversed(record.latest):
-        run = run + 1 if trial.right else 0
-        strikes += not trial.right
+        run = run + 1 if trial.succeeded else 0
+        strikes += not trial.succeeded
         if run == rule.clean_run:
             break
     return strikes
@@ -68,9 +68,9 @@ def _bars(rule: AutonomyRule) -> tuple[float, float, float]:
 
 def _describe(record: ActionRecord, rule: AutonomyRule, level: AutonomyLevel) -> str:
     approval, heal, confidence = _bars(rule)
-    bound = floor(lower_bound(record.right, record.wrong, confidence) * 100) / 100
-    trials = record.right + record.wrong
-    text = f"{record.right} of {trials} verified repairs and observed plans succeeded"
+    bound = floor(lower_bound(record.successes, record.failures, confidence) * 100) / 100
+    trials = record.successes + record.failures
+    text = f"{record.successes} of {trials} verified repairs and observed plans succeeded"
     text += f": a success rate above {bound:.2f} with {confidence:.0%} confidence." if trials else "."
     needed = "" if level is AutonomyLevel.HEAL else f" Approval needs {approval:g}, Heal {heal:g}."
     return text + needed
@@ -79,7 +79,7 @@ def _describe(record: ActionRecord, rule: AutonomyRule, level: AutonomyLevel) ->
 def _demotion(record: ActionRecord, rule: AutonomyRule, strikes: int) -> str:
     if not strikes:
         return ""
-    last = next(trial for trial in reversed(record.latest) if not trial.right)
+    last = next(trial for trial in reversed(record.latest) if not trial.succeeded)
     what = (
         f"{strikes} failure{'s' * (strikes > 1)}, the last in incident {last.incident} ({last.at:%Y-%m-%d %H:%M} UTC)"
     )

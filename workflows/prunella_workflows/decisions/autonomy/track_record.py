@@ -1,4 +1,4 @@
-"""The track record of a workload: trials are counted once, and a repair that did not last becomes a wrong one."""
+"""The track record of a workload: trials are counted once, and a repair that did not last becomes a failure."""
 
 from collections.abc import Iterable
 
@@ -17,17 +17,17 @@ def of_workload(record: TrackRecord, ref: WorkloadRef) -> TrackRecord:
 
 
 def add_trials(record: TrackRecord, trials: Iterable[Trial]) -> TrackRecord:
-    """The record with these trials. One that it has changes nothing, unless it was right and is now found wrong."""
+    """The record with these trials. One that it has changes nothing, unless it was a success and is a failure now."""
     actions = dict(record.actions)
     for trial in trials:
         actions[trial.action] = _add(actions.get(trial.action, ActionRecord()), trial)
     return record.model_copy(update={"actions": actions})
 
 
-def add_missing(record: TrackRecord, wrong: Iterable[Trial]) -> TrackRecord:
-    """The record with wrong trials of incidents that could not be written to it, each in its place."""
+def add_missing(record: TrackRecord, failures: Iterable[Trial]) -> TrackRecord:
+    """The record with failures of incidents that could not be written to it, each in its place."""
     actions = dict(record.actions)
-    for trial in wrong:
+    for trial in failures:
         actions[trial.action] = _add_missing(actions.get(trial.action, ActionRecord()), trial)
     return record.model_copy(update={"actions": actions})
 
@@ -41,17 +41,17 @@ def _add_missing(record: ActionRecord, trial: Trial) -> ActionRecord:
         return record
     place = next((number for number in range(len(latest), 0, -1) if latest[number - 1].at <= trial.at), 0)
     placed = (*latest[:place], trial, *latest[place:])
-    return ActionRecord(right=record.right, wrong=_count(record.wrong + 1), latest=placed[-MAX_LATEST:])
+    return ActionRecord(successes=record.successes, failures=_count(record.failures + 1), latest=placed[-MAX_LATEST:])
 
 
 def _add(record: ActionRecord, trial: Trial) -> ActionRecord:
     known = next((one for one in record.latest if one.id == trial.id), None)
-    if known is not None and (trial.right or not known.right):
+    if known is not None and (trial.succeeded or not known.succeeded):
         return record
     latest = (*(one for one in record.latest if one.id != trial.id), trial)
     return ActionRecord(
-        right=_count(record.right + trial.right - (known is not None)),
-        wrong=_count(record.wrong + (not trial.right)),
+        successes=_count(record.successes + trial.succeeded - (known is not None)),
+        failures=_count(record.failures + (not trial.succeeded)),
         latest=latest[-MAX_LATEST:],
     )
 

@@ -8,9 +8,9 @@ from prunella_workflows.model.autonomy import Trial
 from prunella_workflows.model.incident_status import Attempt, IncidentStatus
 from prunella_workflows.model.outcome import Verdict
 
-_WRONG_VERDICTS = frozenset({Verdict.NOT_HEALED, Verdict.WORSE})
-_RIGHT_PLANS = frozenset({AftermathOutcome.SAME_CHANGE})
-_WRONG_PLANS = frozenset({AftermathOutcome.SAME_CHANGE_FAILED, AftermathOutcome.OTHER_CHANGE})
+_FAILED_VERDICTS = frozenset({Verdict.NOT_HEALED, Verdict.WORSE})
+_SUCCEEDED_PLANS = frozenset({AftermathOutcome.SAME_CHANGE})
+_FAILED_PLANS = frozenset({AftermathOutcome.SAME_CHANGE_FAILED, AftermathOutcome.OTHER_CHANGE})
 
 
 def trials_of_repairs(incident: str, status: IncidentStatus, now: datetime) -> tuple[Trial, ...]:
@@ -22,24 +22,24 @@ def trials_of_repairs(incident: str, status: IncidentStatus, now: datetime) -> t
 def trials_of_attempts(
     incident: str, attempts: tuple[Attempt, ...], now: datetime, *, proven: bool = False
 ) -> tuple[Trial, ...]:
-    """The trials of attempts. One of an earlier incident whose ladder this one continues did not last: it is wrong."""
-    judged = ((attempt, _is_right(attempt, proven)) for attempt in attempts if attempt.written_at is not None)
+    """The trials of attempts. One of an earlier incident whose ladder this one continues did not last: it failed."""
+    judged = ((attempt, _has_succeeded(attempt, proven)) for attempt in attempts if attempt.written_at is not None)
     return tuple(
         Trial(
             id=attempt.action_id,
             action=attempt.action,
-            right=right,
+            succeeded=succeeded,
             incident=attempt.incident or incident,
             at=attempt.finished_at or now,
         )
-        for attempt, right in judged
-        if right is not None
+        for attempt, succeeded in judged
+        if succeeded is not None
     )
 
 
-def _is_right(attempt: Attempt, proven: bool) -> bool | None:
+def _has_succeeded(attempt: Attempt, proven: bool) -> bool | None:
     """True for a repair that is proven to have healed, False for one that did not or was undone, None if unknown."""
-    if attempt.undone or attempt.verdict in _WRONG_VERDICTS:
+    if attempt.undone or attempt.verdict in _FAILED_VERDICTS:
         return False
     return True if attempt.verdict == Verdict.HEALED and proven else None
 
@@ -49,13 +49,13 @@ def trial_of_plan(incident: str, action: str, aftermath: Aftermath) -> Trial | N
 
     Its id is of that change: all incidents that one change ended are one trial.
     """
-    is_known = aftermath.outcome in _RIGHT_PLANS | _WRONG_PLANS and action in JUDGED_ACTIONS
+    is_known = aftermath.outcome in _SUCCEEDED_PLANS | _FAILED_PLANS and action in JUDGED_ACTIONS
     if not is_known or aftermath.changed_at is None:
         return None
     return Trial(
         id=f"plan/{action}/{aftermath.changed_at.isoformat()}",
         action=action,
-        right=aftermath.outcome in _RIGHT_PLANS,
+        succeeded=aftermath.outcome in _SUCCEEDED_PLANS,
         incident=incident,
         at=aftermath.decided_at,
     )

@@ -63,7 +63,7 @@ def test_what_an_incident_shows_to_be_wrong_is_known_where_autonomy_must_be_earn
     put(kube, "web-2", phase="DryRunDone", autonomy=autonomy, aftermath=other)
     put(kube, "web-3", phase="DryRunDone", autonomy=autonomy, aftermath={**other, "outcome": "SameChange"})
     put(kube, "web-4", phase="Escalated", attempts=[attempt])
-    found = {one.name: (one.workload_uid, [trial.id for trial in one.wrong]) for one in summaries_of(kube)}
+    found = {one.name: (one.workload_uid, [trial.id for trial in one.failures]) for one in summaries_of(kube)}
     assert found == {
         "web-1": (WEB.uid, ["uid-1"]),
         "web-2": (WEB.uid, ["plan/SetMemory/2026-11-24T13:00:00+00:00"]),

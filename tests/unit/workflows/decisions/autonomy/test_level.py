@@ -18,12 +18,12 @@ TO_APPROVAL, TO_HEAL = 7, 20
 """Right trials in a row that the built-in bars 0.5 and 0.8 need."""
 
 
-def a_trial(number, right=True, action="SetMemory"):
-    return Trial(id=f"{action}-{number}", action=action, right=right, incident=f"web-{number}", at=NOW)
+def a_trial(number, succeeded=True, action="SetMemory"):
+    return Trial(id=f"{action}-{number}", action=action, succeeded=succeeded, incident=f"web-{number}", at=NOW)
 
 
 def a_record(outcomes, action="SetMemory"):
-    """A record of these trials: `+` for right, `-` for wrong."""
+    """A record of these trials: `+` for a success, `-` for a failure."""
     trials = (a_trial(number, sign == "+", action) for number, sign in enumerate(outcomes))
     return add_trials(of_workload(TrackRecord(), WEB), trials)
 
@@ -33,7 +33,7 @@ def level(outcomes, rule=RULE, action="SetMemory"):
 
 
 @pytest.mark.parametrize(
-    ("right", "expected"),
+    ("successes", "expected"),
     [
         (0, "Observe"),
         (TO_APPROVAL - 1, "Observe"),
@@ -42,8 +42,8 @@ def level(outcomes, rule=RULE, action="SetMemory"):
         (TO_HEAL, "Heal"),
     ],
 )
-def test_it_is_raised_by_right_trials(right, expected):
-    assert level("+" * right) == expected
+def test_it_is_raised_by_successes(successes, expected):
+    assert level("+" * successes) == expected
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_one_wrong_trial_costs_a_level_until_a_clean_run(outcomes, expected):
     assert level(outcomes) == expected
 
 
-@pytest.mark.parametrize("right", range(70))
-def test_a_wrong_trial_never_leaves_the_level_as_it_was(right):
+@pytest.mark.parametrize("successes", range(70))
+def test_a_failure_never_leaves_the_level_as_it_was(successes):
     levels = ("Observe", "Approval", "Heal")
-    before, after = level("+" * right), level("+" * right + "-")
+    before, after = level("+" * successes), level("+" * successes + "-")
     assert levels.index(after) < max(1, levels.index(before))
 
 
@@ -85,7 +85,7 @@ def test_the_policy_sets_the_bars():
     rule = a_policy(
         autonomy={"enabled": True, "approvalAbove": 0.1, "healAbove": 0.3, "cleanRun": 1, "confidence": 0.8}
     )
-    assert [level("+" * right, rule.autonomy) for right in (0, 1, 2)] == ["Observe", "Approval", "Heal"]
+    assert [level("+" * successes, rule.autonomy) for successes in (0, 1, 2)] == ["Observe", "Approval", "Heal"]
     assert level("+" * 20 + "-+", rule.autonomy) == "Heal"
 
 
@@ -100,7 +100,7 @@ def test_the_reasons_name_the_record_the_bound_and_what_is_missing():
         "7 of 7 verified repairs and observed plans succeeded: a success rate above 0.54 with 95% confidence."
         " Approval needs 0.5, Heal 0.8."
     )
-    assert (note.right, note.wrong, note.workload_uid) == (7, 0, WEB.uid)
+    assert (note.successes, note.failures, note.workload_uid) == (7, 0, WEB.uid)
     empty = judge(TrackRecord(), RULE, WEB, "SetMemory").message
     assert empty == "0 of 0 verified repairs and observed plans succeeded. Approval needs 0.5, Heal 0.8."
 
@@ -126,49 +126,53 @@ def test_without_a_plan_there_is_no_level_to_speak_of():
 
 def test_a_trial_counts_once():
     record = add_trials(a_record("++"), [a_trial(0), a_trial(1)])
-    assert (record.actions["SetMemory"].right, record.actions["SetMemory"].wrong) == (2, 0)
+    assert (record.actions["SetMemory"].successes, record.actions["SetMemory"].failures) == (2, 0)
 
 
 def test_a_repair_that_did_not_last_becomes_a_wrong_one_and_stays_one():
-    record = add_trials(a_record("++"), [a_trial(0, right=False), a_trial(0)])
+    record = add_trials(a_record("++"), [a_trial(0, succeeded=False), a_trial(0)])
     known = record.actions["SetMemory"]
-    assert (known.right, known.wrong, [trial.id for trial in known.latest]) == (1, 1, ["SetMemory-1", "SetMemory-0"])
+    assert (known.successes, known.failures, [trial.id for trial in known.latest]) == (
+        1,
+        1,
+        ["SetMemory-1", "SetMemory-0"],
+    )
 
 
 def missing(outcomes, *trials):
     known = add_missing(a_record(outcomes), trials).actions["SetMemory"]
-    return known.right, known.wrong, [trial.id.removeprefix("SetMemory-") for trial in known.latest]
+    return known.successes, known.failures, [trial.id.removeprefix("SetMemory-") for trial in known.latest]
 
 
 def test_a_wrong_trial_that_could_not_be_written_takes_its_place_and_is_forgiven_like_others():
     later = a_trial(1).model_copy(update={"at": NOW + timedelta(hours=1)})
     record = add_trials(a_record("+"), [later])
     for _ in range(2):
-        record = add_missing(record, [a_trial(9, right=False)])
+        record = add_missing(record, [a_trial(9, succeeded=False)])
     known = record.actions["SetMemory"]
-    assert (known.right, known.wrong) == (2, 1)
+    assert (known.successes, known.failures) == (2, 1)
     assert [trial.id for trial in known.latest] == ["SetMemory-0", "SetMemory-9", "SetMemory-1"]
 
 
 def test_one_that_the_record_has_as_right_becomes_wrong():
-    assert missing("++", a_trial(0, right=False)) == (1, 1, ["1", "0"])
+    assert missing("++", a_trial(0, succeeded=False)) == (1, 1, ["1", "0"])
 
 
 def test_one_that_may_be_counted_already_is_not_counted_again():
-    old = a_trial(999, right=False).model_copy(update={"at": NOW - timedelta(days=9)})
+    old = a_trial(999, succeeded=False).model_copy(update={"at": NOW - timedelta(days=9)})
     assert missing("+" * MAX_LATEST, old)[:2] == (MAX_LATEST, 0)
     assert missing("+" * (MAX_LATEST - 1), old)[1:] == (1, ["999", *map(str, range(MAX_LATEST - 1))])
 
 
 def test_a_record_that_someone_edited_is_no_longer_counted_beyond_its_bounds():
-    edited = TrackRecord(actions={"SetMemory": ActionRecord(wrong=MAX_TRIALS, latest=(a_trial(0),))})
-    known = add_trials(edited, [a_trial(0, right=False)]).actions["SetMemory"]
-    assert (known.right, known.wrong) == (0, MAX_TRIALS)
+    edited = TrackRecord(actions={"SetMemory": ActionRecord(failures=MAX_TRIALS, latest=(a_trial(0),))})
+    known = add_trials(edited, [a_trial(0, succeeded=False)]).actions["SetMemory"]
+    assert (known.successes, known.failures) == (0, MAX_TRIALS)
 
 
 def test_it_is_bounded_and_counts_all():
     known = a_record("+" * 500).actions["SetMemory"]
-    assert (known.right, len(known.latest)) == (500, MAX_LATEST)
+    assert (known.successes, len(known.latest)) == (500, MAX_LATEST)
     assert len(a_record("+" * 500).model_dump_json()) < 10_000
 
 
@@ -197,13 +201,13 @@ def a_status(*attempts, verified="True"):
 )
 def test_repairs_are_right_wrong_or_prove_nothing(attempt, verified, expected):
     trials = trials_of_repairs("web-1", a_status(an_attempt(**attempt), verified=verified), NOW)
-    assert [trial.right for trial in trials] == expected
+    assert [trial.succeeded for trial in trials] == expected
 
 
 def test_a_relapse_makes_the_earlier_repair_wrong():
     earlier = an_attempt(verdict="NotHealed", undone=False, incident="web-0")
     (trial,) = trials_of_attempts("web-1", (earlier,), NOW)
-    assert (trial.id, trial.right, trial.incident) == ("uid-incident-1", False, "web-0")
+    assert (trial.id, trial.succeeded, trial.incident) == ("uid-incident-1", False, "web-0")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +225,7 @@ def test_a_relapse_makes_the_earlier_repair_wrong():
 def test_observed_plans_agree_disagree_or_prove_nothing(outcome, expected):
     aftermath = Aftermath(outcome=AftermathOutcome(outcome), message="", changed_at=NOW, decided_at=NOW)
     trial = trial_of_plan("web-1", "SetMemory", aftermath)
-    assert (trial and trial.right) is expected
+    assert (trial and trial.succeeded) is expected
 
 
 def test_all_incidents_that_one_change_ended_are_one_trial():
@@ -230,7 +234,7 @@ def test_all_incidents_that_one_change_ended_are_one_trial():
     later = same.model_copy(update={"changed_at": NOW + timedelta(hours=1)})
     trials = [trial_of_plan(*case) for case in (("web-1", "SetMemory", same), ("web-2", "SetMemory", same))]
     record = add_trials(TrackRecord(), [*trials, trial_of_plan("web-3", "SetMemory", later)])
-    assert record.actions["SetMemory"].right == 2
+    assert record.actions["SetMemory"].successes == 2
 
 
 def test_a_change_at_an_unknown_time_proves_nothing():
@@ -241,28 +245,28 @@ def test_a_change_at_an_unknown_time_proves_nothing():
 # The bound
 
 
-@pytest.mark.parametrize(("rate", "right"), [(0.5, 7), (0.6, 9), (0.7, 13), (0.8, 20), (0.9, 43), (0.95, 88)])
-def test_the_right_trials_in_a_row_that_a_bar_needs(rate, right):
-    assert is_above(rate, right, 0, 0.95)
-    assert not is_above(rate, right - 1, 0, 0.95)
+@pytest.mark.parametrize(("rate", "successes"), [(0.5, 7), (0.6, 9), (0.7, 13), (0.8, 20), (0.9, 43), (0.95, 88)])
+def test_the_successes_in_a_row_that_a_bar_needs(rate, successes):
+    assert is_above(rate, successes, 0, 0.95)
+    assert not is_above(rate, successes - 1, 0, 0.95)
 
 
-@pytest.mark.parametrize(("right", "wrong"), [(1, 0), (7, 0), (20, 0), (19, 1), (40, 10), (3, 7), (500, 20)])
-def test_the_bound_is_where_the_mixture_stops_to_be_large_enough(right, wrong):
-    bound = lower_bound(right, wrong, 0.95)
-    assert 0 <= bound < right / (right + wrong)
+@pytest.mark.parametrize(("successes", "failures"), [(1, 0), (7, 0), (20, 0), (19, 1), (40, 10), (3, 7), (500, 20)])
+def test_the_bound_is_where_the_mixture_stops_to_be_large_enough(successes, failures):
+    bound = lower_bound(successes, failures, 0.95)
+    assert 0 <= bound < successes / (successes + failures)
     grid = [number / 200 for number in range(1, 200)]
-    assert [is_above(rate, right, wrong, 0.95) for rate in grid] == [rate <= bound for rate in grid]
+    assert [is_above(rate, successes, failures, 0.95) for rate in grid] == [rate <= bound for rate in grid]
 
 
-@pytest.mark.parametrize(("rate", "right", "wrong"), [(0.5, 7, 0), (0.8, 20, 3), (0.9, 2, 5)])
-def test_the_mixture_is_the_integral_that_it_is_said_to_be(rate, right, wrong):
+@pytest.mark.parametrize(("rate", "successes", "failures"), [(0.5, 7, 0), (0.8, 20, 3), (0.9, 2, 5)])
+def test_the_mixture_is_the_integral_that_it_is_said_to_be(rate, successes, failures):
     from math import exp
 
     steps = 20_000
     points = (rate + (1 - rate) * (number + 0.5) / steps for number in range(steps))
-    ratios = ((p / rate) ** right * ((1 - p) / (1 - rate)) ** wrong for p in points)
-    assert exp(log_mixture(rate, right, wrong)) == pytest.approx(sum(ratios) / steps, rel=1e-4)
+    ratios = ((p / rate) ** successes * ((1 - p) / (1 - rate)) ** failures for p in points)
+    assert exp(log_mixture(rate, successes, failures)) == pytest.approx(sum(ratios) / steps, rel=1e-4)
 
 
 def test_nothing_is_shown_by_nothing():

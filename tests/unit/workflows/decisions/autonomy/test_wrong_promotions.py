@@ -23,9 +23,9 @@ HISTORIES, TRIALS, SEED = 10_000, 200, 20
 BOUND = 1 - CONFIDENCE
 
 
-def wandering(right, wrong):
+def wandering(successes, failures):
     """A rate that stays at the bar while all goes well, and falls after errors."""
-    return BAR if 4 * right >= 16 * wrong else BAR - 0.3
+    return BAR if 4 * successes >= 16 * failures else BAR - 0.3
 
 
 BELOW = {
@@ -38,27 +38,27 @@ ABOVE = {"0.90": lambda *_: 0.90, "0.95": lambda *_: 0.95, "0.99": lambda *_: 0.
 
 
 @cache
-def sequence(right, wrong):
+def sequence(successes, failures):
     """The bound that Prunella uses."""
-    return is_above(BAR, right, wrong, CONFIDENCE)
+    return is_above(BAR, successes, failures, CONFIDENCE)
 
 
 @cache
-def clopper_pearson(right, wrong):
+def clopper_pearson(successes, failures):
     """The one-sided Clopper-Pearson interval, which is exact for one look, at every look."""
-    trials = right + wrong
-    return sum(comb(trials, k) * BAR**k * (1 - BAR) ** (trials - k) for k in range(right, trials + 1)) <= BOUND
+    trials = successes + failures
+    return sum(comb(trials, k) * BAR**k * (1 - BAR) ** (trials - k) for k in range(successes, trials + 1)) <= BOUND
 
 
 def trials_until_promotion(rate, promotes, draw):
     """The number of trials after which it is raised; None if never."""
-    right = wrong = 0
+    successes = failures = 0
     for number in range(1, TRIALS + 1):
-        if draw() < rate(right, wrong):
-            right += 1
+        if draw() < rate(successes, failures):
+            successes += 1
         else:
-            wrong += 1
-        if promotes(right, wrong):
+            failures += 1
+        if promotes(successes, failures):
             return number
     return None
 
@@ -96,14 +96,14 @@ def test_wrong_promotions_stay_below_the_stated_bound():
 
 
 def test_the_level_is_never_higher_than_the_bound_alone_allows():
-    """Wrong trials cost a level more, so the simulated rule promotes at least as often as Prunella."""
+    """Failures cost a level more, so the simulated rule promotes at least as often as Prunella."""
     draw = random.Random(SEED).random
     for history in range(100):
-        record, right = of_workload(TrackRecord(), WEB), 0
+        record, successes = of_workload(TrackRecord(), WEB), 0
         for number in range(1, 41):
-            is_right = draw() < 0.9
-            right += is_right
-            trial = Trial(id=f"{history}-{number}", action="Restart", right=is_right, at=NOW)
+            is_success = draw() < 0.9
+            successes += is_success
+            trial = Trial(id=f"{history}-{number}", action="Restart", succeeded=is_success, at=NOW)
             record = add_trials(record, [trial])
             if judge(record, RULE, WEB, "Restart").level == "Heal":
-                assert sequence(right, number - right)
+                assert sequence(successes, number - successes)

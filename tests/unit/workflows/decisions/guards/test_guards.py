@@ -111,7 +111,7 @@ OPERATED = a_deployment(
     custom_owners=(OwnerRef(api_version="monitoring.coreos.com/v1", kind="Prometheus", name="main", uid="u"),)
 )
 IGNORE = {"prunella.dev/ignore": "true"}
-UNPROVEN = AutonomyNote(level="Observe", message="0 of 0 were right.")
+UNPROVEN = AutonomyNote(level="Observe", message="0 of 0 succeeded.")
 
 NEXT_RELEASE = _put_back(before="hash-0", after="hash-1", at=ago(200))
 REPAIRED = (a_brief(phase=Phase.HEALED, repaired_at=ago(200)),)
