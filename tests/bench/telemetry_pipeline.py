@@ -107,16 +107,16 @@ def measure_whole(options):
 
 
 def measure_growth(options):
-    found = {}
+    """Each row is shown once it is measured: a run that is cut off keeps those before."""
+    found, columns = {}, ("items/CPU s", "items/s of wall time", "sums")
     for number in (1, 2, 4):
         size = {"partitions": number, "shards": number}
         with tempfile.TemporaryDirectory() as folder, stack(Path(folder), keyed=True, **size) as parts:
-            found[number] = _whole(parts, argparse.Namespace(seconds=options.seconds, idle=0), workers=number)
-    columns = ("partitions, shards and workers", "items/CPU s", "items/s of wall time", "sums")
-    _show("Growth, keyed by trace", columns, [
-        (str(number), f"{one['rate']:,.0f}", f"{one['items'] / one['wall']:,.0f}", one["sums"])
-        for number, one in found.items()
-    ])  # fmt: skip
+            one = _whole(parts, argparse.Namespace(seconds=options.seconds, idle=0), workers=number)
+        _show(f"Growth, keyed by trace: {number} partitions, shards and workers", columns, [
+            (f"{one['rate']:,.0f}", f"{one['items'] / one['wall']:,.0f}", one["sums"]),
+        ])  # fmt: skip
+        found[number] = one
     return found
 
 
@@ -221,6 +221,7 @@ def _show(title, columns, rows):
     for row in rows:
         table.add_row(*row)
     Console(width=140).print(table)
+    sys.stdout.flush()
 
 
 MEASURES: dict[str, Callable] = {

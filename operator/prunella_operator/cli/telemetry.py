@@ -27,6 +27,7 @@ def worker(invocation: Invocation) -> None:
     Example: `prunella telemetry worker --set telemetry_kafka=kafka:9092
     --set telemetry_database_url_file=/etc/prunella/telemetry-url`
     """
+    telemetry_wing("memory").keep_freed()
     telemetry_wing("worker")
     raise typer.Exit(invocation.tools.run(refuse_embedded(invocation.settings), telemetry=True))
 

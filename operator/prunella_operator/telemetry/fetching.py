@@ -17,8 +17,10 @@ from prunella_workflows.contracts.telemetry import Batch, FetchRequest, Telemetr
 _log = structlog.get_logger("prunella.telemetry")
 
 BATCH_BYTES, BEHIND_BYTES = 32 << 20, 64 << 20
-LINGER_SECONDS = 5.0
-"""Time for which a small batch may grow."""
+LINGER_SECONDS = 10.0
+"""A small batch ends once in each window, when an earlier one is complete: that one is judged with it."""
+ARRIVAL_SECONDS = 2.0
+"""The time that records usually need to get here."""
 IDLE_SECONDS = 60.0
 POLL_SECONDS = 1.0
 _RUNGS = (10, 60, 300, 600, 3600, 21_600, 86_400)
@@ -36,20 +38,20 @@ class Fetcher:
 
     async def fetch(self, request: FetchRequest) -> Batch:
         """Wait for records of the shard; return a batch without ranges when none came for a minute."""
-        began, waiting_since = clock.monotonic(), None
+        began, due = clock.monotonic(), None
         partitions = await self._partitions(request)
         while True:
             backlogs = await self._backlogs(partitions)
             waiting = sum(backlog.bytes for backlog in backlogs)
             now = clock.monotonic()
-            waiting_since = (waiting_since or now) if waiting else None
+            due = (due or now + _until_end(request.lateness)) if waiting else None
             if not waiting:
                 gauges.idle(request.shard)
-            if waiting >= BATCH_BYTES or (waiting_since and now - waiting_since >= LINGER_SECONDS):
+            if waiting >= BATCH_BYTES or (due and now >= due):
                 return await self._batch(request, backlogs)
             if not waiting and now - began >= IDLE_SECONDS:
                 return Batch(id="", shard=request.shard, shards=request.shards)
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(min(POLL_SECONDS, due - now) if due else POLL_SECONDS)
 
     async def _partitions(self, request: FetchRequest) -> list[Partition]:
         known = await asyncio.to_thread(self._offsets.partitions, self._topics)
@@ -99,3 +101,8 @@ class Fetcher:
                 break
             lag = float(seconds)
         return lag
+
+
+def _until_end(lateness: float) -> float:
+    """Seconds until the records have arrived that complete a window."""
+    return LINGER_SECONDS - (clock.now().timestamp() - lateness - ARRIVAL_SECONDS) % LINGER_SECONDS

@@ -133,7 +133,7 @@ async def running_pipe(settings):
 
 @pytest.fixture
 async def pipe(settings, monkeypatch):
-    monkeypatch.setattr(fetching, "LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(fetching, "LINGER_SECONDS", 0.001)
     monkeypatch.setattr(fetching, "IDLE_SECONDS", 0.5)
     monkeypatch.setattr(fetching, "POLL_SECONDS", 0.1)
     async with running_pipe(settings) as running:

@@ -74,10 +74,14 @@ class Batch(Value):
 
 
 class FetchRequest(Value):
-    """Take the next ranges of a shard: partition p belongs to it when p mod `shards` is `shard`."""
+    """Take the next ranges of a shard: partition p belongs to it when p mod `shards` is `shard`.
+
+    `lateness`: seconds for which windows wait for late data.
+    """
 
     shard: int
     shards: int
+    lateness: float = 0.0
 
 
 class Processed(Value):

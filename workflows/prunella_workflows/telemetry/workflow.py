@@ -26,6 +26,7 @@ from prunella_workflows.contracts.telemetry import (
     TelemetryActivities,
     TelemetrySignal,
 )
+from prunella_workflows.model.telemetry_policy import DEFAULTS
 from prunella_workflows.telemetry.alert_children import send_all
 from prunella_workflows.telemetry.policy_reading import INTERVAL, read_policy
 from prunella_workflows.temporal.activity_calls import is_unreachable
@@ -98,8 +99,7 @@ class TelemetryPipeline:
 
     async def _handle_next_batch(self) -> None:
         await self._read_policy()
-        request = FetchRequest(shard=self._request.shard, shards=self._request.shards)
-        batch = await self._call(TelemetryActivities.fetch, request)
+        batch = await self._call(TelemetryActivities.fetch, self._next())
         if not batch.ranges:
             return
         steps = (self._attempt(process, batch, Processed(signal=signal)) for signal, process in _PROCESSORS)
@@ -116,6 +116,10 @@ class TelemetryPipeline:
         await self._call(TelemetryActivities.store, batch)
         self._count(batch, processed, len(alerts))
         await self._update_dashboard(batch)
+
+    def _next(self) -> FetchRequest:
+        parameters = self._state.parameters or DEFAULTS
+        return FetchRequest(shard=self._request.shard, shards=self._request.shards, lateness=parameters.lateness or 0.0)
 
     async def _read_policy(self) -> None:
         """Read the policies if it is time. Without an answer the parameters stay as they are."""
