@@ -18,9 +18,10 @@ _REFUSED: dict[str, tuple[str, ...]] = {
     "it waits until Prunella has recorded what is healthy": ("shared-secret", "second-good-release"),
     "it is about Prunella's own objects": (
         *("by-hand", "no-such-target", "nowhere", "forged-incident", "unreadable-policy"),
-        *("unreadable-policy-of-another", "opted-out", "pods-ignored", "namespace-ignored"),
+        *("unreadable-policy-of-another", "opted-out", "pods-ignored", "namespace-ignored", "false-alarm"),
+        "said-to-be-oom",
     ),
-    "a limit of Prunella's policy decides it": ("oom-at-max",),
+    "a limit that Prunella sets itself decides it, in a policy or at admission": ("oom-at-max", "no-such-runtime"),
     "whether a repair is worth an interruption is a matter of opinion": ("hung-one-of-two", "recreate-interrupts"),
     "it ends by itself, and a healer can only make that quicker": ("woken",),
     "another controller scales it all the time": ("restless",),

@@ -11,7 +11,9 @@ from support.cases.run import CaseRun
 from support.cases.table import CASES
 
 DOCS = (Path(__file__).parents[3] / "docs" / "benchmark.md").read_text()
-ONLY_WITH_PRUNELLA = {"earlier", "prunella", "controllerrevisions"} | (set(dir(CaseRun)) - set(dir(Stage)))
+ONLY_WITH_PRUNELLA = {"earlier", "prunella", "controllerrevisions", "incident.yaml"} | (
+    set(dir(CaseRun)) - set(dir(Stage))
+)
 
 
 def code_names(code):
