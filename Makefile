@@ -11,7 +11,7 @@ KUBERNETES ?=
 CASES ?= all
 IMAGE ?=
 LOCK ?= requirements-image.lock
-LOCAL_TESTS := examples/orders/tests tests/workflow tests/integration/model tests/integration/telemetry tests/integration/temporal
+LOCAL_TESTS := examples/orders/tests tests/workflow tests/integration/model tests/integration/telemetry tests/integration/temporal tests/outages tests/chaos
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo orders telemetry test test-local test-cluster lint check audit crds chart dist package format unit integration e2e keda shadow replay-decisions chaos storm bench benchmark docs cluster cluster-down image lock clean
@@ -38,7 +38,7 @@ orders: setup ## break the order application four times under load, watch it bei
 telemetry: setup ## break a service and watch its telemetry become an alert, without a cluster (TELEMETRY_ARGS=--once ends then)
 	@$(BIN)/python hack/telemetry demo $(TELEMETRY_ARGS)
 
-test: setup ## all tests: unit (in parallel), then those on a real cluster beside those that need none (TEST_ARGS: one run of pytest)
+test: setup ## all tests: unit (in parallel), then those on a real cluster beside all others (TEST_ARGS: one run of pytest)
 ifdef TEST_ARGS
 	@$(BIN)/python -m pytest -q $(TEST_ARGS)
 else
@@ -47,7 +47,7 @@ else
 	@$(MAKE) --no-print-directory --jobs=2 test-local test-cluster
 endif
 
-test-local: setup ## a part of make test: what needs real programs and no cluster (LOCAL_TESTS); prints its output at the end
+test-local: setup ## a part of make test: what needs no cluster, or one to break (LOCAL_TESTS); prints its output at the end
 	@$(BIN)/python -m pytest -q $(LOCAL_TESTS) > .venv/test-local.log 2>&1 || { cat .venv/test-local.log; exit 1; }
 	@tail -n 1 .venv/test-local.log
 

@@ -1,4 +1,4 @@
-"""`make test`: its runs of pytest play every test once, and only one of them has the cluster."""
+"""`make test`: its runs of pytest play every test once, and only one of them has the cluster that is shared."""
 
 import os
 import re
@@ -56,4 +56,4 @@ def test_the_run_beside_the_cluster_does_not_use_it():
     line = [sys.executable, "-m", "pytest", "-q", "--fixtures-per-test", "-p", "no:randomly", *sorted(local)]
     shown = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240).stdout
     assert "fixtures used by test_" in shown
-    assert not re.findall(r"^(?:disposable_)?cluster\b.*", shown, re.MULTILINE)
+    assert not re.findall(r"^cluster\b.*", shown, re.MULTILINE)
