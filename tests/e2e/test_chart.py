@@ -5,22 +5,21 @@ The module fixture executes the commands of docs/install.md once; each test then
 """
 
 import re
-import secrets
 from types import SimpleNamespace
 
 import pytest
-from support import samples
-from support.api import until
 from support.documented_commands import commands_of
 from support.forwarder import Forwarder
 from support.image import PRODUCTION
 from support.installation import HOME, SHOP, chart, own_cluster
 from support.network_policies import enforced
-from support.outage import Temporal, WorkloadUnderTest
+from support.outage import Temporal
+
+from prunella_operator.kubernetes.track_records import NAMESPACE as RECORDS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.run_first, pytest.mark.timeout(120, func_only=True)]
 
-CLUSTER_WIDE = "clusterroles,clusterrolebindings,priorityclasses,validatingadmissionpolicies,crds"
+CLUSTER_WIDE = "namespaces,clusterroles,clusterrolebindings,priorityclasses,validatingadmissionpolicies,crds"
 PARTS = ("prunella-operator", "prunella-worker", "prunella-console")
 
 
@@ -48,7 +47,7 @@ def observed(cluster, installation):
         installation.type(command)
     installation.ready()
     seen = SimpleNamespace(said=installation.type(helm_test), before=pod_uids(installation))
-    seen.workload = heal_during(installation, upgrade)
+    seen.workload = installation.heal_during(upgrade)
     installation.ready()
     seen.after = pod_uids(installation)
     installation.type(uninstall)
@@ -63,19 +62,6 @@ def observed(cluster, installation):
 
 def pod_uids(installation):
     return {pod["metadata"]["uid"] for part in PARTS for pod in installation.pods(part)}
-
-
-def heal_during(installation, upgrade):
-    """Break a Deployment, and upgrade while it is being repaired."""
-    workload = WorkloadUnderTest(installation.cluster.api, installation.opt_in(), f"web-{secrets.token_hex(2)}")
-    workload.api.apply(samples.policy(SHOP, grace="2s", verification={"window": "6s", "timeout": "5m"}))
-    workload.make()
-    until(workload.is_good, 60, "the good release is known")
-    workload.break_it()
-    workload.reaches("Diagnosing", "Repairing")
-    installation.type(upgrade)
-    installation.assert_healed_once(workload)
-    return workload
 
 
 def our_objects(cluster):
@@ -93,9 +79,9 @@ def test_an_upgrade_exchanged_all_pods_in_the_middle_of_a_repair_that_was_made_o
     assert not observed.before & observed.after
 
 
-def test_uninstalling_leaves_the_definitions_and_the_incidents(observed):
+def test_uninstalling_leaves_the_definitions_the_records_and_the_incidents(observed):
     kept = {name for name in observed.rest if not name.startswith("customresourcedefinition")}
-    assert kept == set()
+    assert kept == {f"namespace/{HOME}", f"namespace/{RECORDS}"}
     assert [incident["status"]["phase"] for incident in observed.incidents] == ["Healed"]
 
 

@@ -5,11 +5,9 @@ The module fixture executes the commands of docs/install.md once; each test then
 """
 
 import base64
-import secrets
 from types import SimpleNamespace
 
 import pytest
-from support import samples
 from support.api import until
 from support.client_pod import ClientPod
 from support.forwarder import Forwarder
@@ -17,7 +15,7 @@ from support.image import PRODUCTION
 from support.installation import HOME, SHOP, own_cluster, production
 from support.network_policies import enforced
 from support.notifications import an_alert, body
-from support.outage import Temporal, WorkloadUnderTest
+from support.outage import Temporal
 from support.prometheus import RULES, prometheus_of
 
 from prunella_operator.alerts.webhook import PATH
@@ -26,6 +24,7 @@ from prunella_operator.kubernetes import paths
 pytestmark = [pytest.mark.e2e, pytest.mark.run_first, pytest.mark.timeout(120, func_only=True)]
 
 MONITORING = "prunella-tests-monitoring"
+RESTART = f"kubectl -n {HOME} rollout restart deployment/prunella-worker deployment/prunella-operator"
 KINDS = (
     "clusterroles", "clusterrolebindings", "crds", "priorityclasses", "rolebindings", "validatingadmissionpolicies",
     "validatingadmissionpolicybindings",
@@ -55,7 +54,7 @@ def observed(cluster, installation):
     installation.ready()
     until(lambda: len(installation.pods("prunella-worker")) == 2, 60, "the autoscaler made a second worker")
     seen = SimpleNamespace(printed=printed, codes=post_alerts(installation), before=pod_uids(installation))
-    seen.workload = heal_during_restart(installation)
+    seen.workload = installation.heal_during(RESTART)
     installation.ready()
     seen.after = pod_uids(installation)
     installation.type_section("Uninstall")
@@ -78,19 +77,6 @@ def post_alerts(installation):
 
 def pod_uids(installation):
     return {pod["metadata"]["uid"] for name in ("operator", "worker") for pod in installation.pods(f"prunella-{name}")}
-
-
-def heal_during_restart(installation):
-    """Break a Deployment, and restart every pod of operator and worker while it is being repaired."""
-    workload = WorkloadUnderTest(installation.cluster.api, installation.opt_in(), f"web-{secrets.token_hex(2)}")
-    workload.api.apply(samples.policy(SHOP, grace="2s", verification={"window": "6s", "timeout": "5m"}))
-    workload.make()
-    until(workload.is_good, 60, "the good release is known")
-    workload.break_it()
-    workload.reaches("Diagnosing", "Repairing")
-    installation.kubectl("rollout", "restart", "deployment/prunella-worker", "deployment/prunella-operator")
-    installation.assert_healed_once(workload)
-    return workload
 
 
 def test_the_doctor_finds_nothing_wrong_in_operator_and_worker(observed):

@@ -5,6 +5,7 @@ is a folder of this machine. Everything else is what the overlay says.
 """
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ import pytest
 import yaml
 from localcluster import instance as instances
 from localcluster.instance import Instance
-from support import image
+from support import image, samples
 from support.access_control import HOME, MANIFESTS
 from support.api import Object, until
 from support.cluster import ROOT, Cluster, install_crds
@@ -100,6 +101,18 @@ class Installation:
         self.cluster.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SHOP}})
         self.type_section("Let it heal a namespace")
         return SHOP
+
+    def heal_during(self, disruption: str) -> WorkloadUnderTest:
+        """Break a Deployment, run a command while it is repaired, and assert that it is healed once."""
+        workload = WorkloadUnderTest(self.cluster.api, self.opt_in(), f"web-{secrets.token_hex(2)}")
+        workload.api.apply(samples.policy(SHOP, grace="2s", verification={"window": "6s", "timeout": "5m"}))
+        workload.make()
+        until(workload.is_good, 60, "the good release is known")
+        workload.break_it()
+        workload.reaches("Diagnosing", "Repairing")
+        self.type(disruption)
+        self.assert_healed_once(workload)
+        return workload
 
     def assert_healed_once(self, workload: WorkloadUnderTest) -> None:
         """Assert that the workload's only incident ended as healed, by one write, made by the worker."""

@@ -95,22 +95,22 @@ def test_a_question_says_what_would_change_and_how_to_answer():
             "diff": "-64Mi\n+96Mi",
         }
     )
-    told = messages.approval_requested(REF, SPEC, waiting)
-    assert told.title == f"Deployment/recommendations in shop waits for approval: {waiting.plan}"
-    assert "Would change:\n  -64Mi\n  +96Mi" in written(told)
-    assert told.proposal == proposal_id(waiting)
+    message = messages.approval_requested(REF, SPEC, waiting)
+    assert message.title == f"Deployment/recommendations in shop waits for approval: {waiting.plan}"
+    assert "Would change:\n  -64Mi\n  +96Mi" in written(message)
+    assert message.proposal == proposal_id(waiting)
     assert messages.escalated(REF, SPEC, waiting).proposal == ""
-    assert told.next_step == (
+    assert message.next_step == (
         "Approve: prunella incidents approve recommendations-oom-1 -n shop"
         " (or reject: prunella incidents reject recommendations-oom-1 -n shop --reason WHY)"
     )
 
 
 def test_the_next_level_reads_for_how_long_nobody_came():
-    told = messages.escalated(REF, SPEC, STATUS)
+    message = messages.escalated(REF, SPEC, STATUS)
     assert (
-        messages.unacknowledged(told, timedelta(minutes=15)).what
-        == f"No one has acknowledged this for 15m. {told.what}"
+        messages.unacknowledged(message, timedelta(minutes=15)).what
+        == f"No one has acknowledged this for 15m. {message.what}"
     )
 
 
@@ -125,10 +125,10 @@ def test_what_is_still_in_force_is_shown_and_what_was_taken_back_is_not():
 def test_an_incident_of_which_little_is_known():
     bare = IncidentStatus(phase=Phase.ESCALATED, reason="Unanswered", message="No worker answered")
     spec = IncidentSpec(pod_name="web-1", type=IncidentType.OTHER)
-    told = messages.escalated(REF, spec, bare)
-    assert told.where == "Pod/web-1 in namespace shop"
-    assert told.what == "No worker answered. What was seen: Other."
-    assert (told.cause, told.tried, told.changed) == ("", (), "")
+    message = messages.escalated(REF, spec, bare)
+    assert message.where == "Pod/web-1 in namespace shop"
+    assert message.what == "No worker answered. What was seen: Other."
+    assert (message.cause, message.tried, message.changed) == ("", (), "")
 
 
 def test_who_took_over_and_that_it_is_over():

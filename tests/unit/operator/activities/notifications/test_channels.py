@@ -160,7 +160,7 @@ def test_other_messages_have_no_links_to_answer(mail, key_file):
     channel, asks = asking(mail_url(mail), key_file)
     channel.tell()
     Channel(mail_url(mail)).tell(**asks)
-    assert "/answers/" not in "".join(str(told) for _, told in mail.mails)
+    assert "/answers/" not in "".join(str(sent) for _, sent in mail.mails)
 
 
 def test_without_its_key_a_request_is_sent_without_links(mail, key_file):
