@@ -31,20 +31,10 @@ def judged(cluster, accounts, prunella, log_progress):
     return found
 
 
-@pytest.fixture
-def watched(judged):
-    return [one for one in judged if one.case in WATCHED]
+def test_what_happened_is_classified_right(judged):
+    wrong = [one.cells for one in judged if one.case in WATCHED and not one.right]
+    assert len(wrong) <= len(WATCHED) * (1 - _RIGHT), wrong
 
 
-def test_what_happened_is_classified_right(watched):
-    wrong = [one.cells for one in watched if not one.right]
-    assert len(wrong) <= len(watched) * (1 - _RIGHT), wrong
-
-
-def test_no_heal_is_claimed_that_our_own_repair_does_not_achieve(watched):
-    assert not [one.cells for one in watched if one.claims_falsely]
-
-
-@pytest.mark.xfail(reason="docs/shadow.md: a correction elsewhere just before more memory counts as the same change")
-def test_a_correction_elsewhere_is_told_apart(judged):
-    assert not [one.cells for one in judged if one.case in BEYOND and one.claims_falsely]
+def test_no_heal_is_claimed_that_our_own_repair_does_not_achieve(judged):
+    assert not [one.cells for one in judged if one.claims_falsely]

@@ -18,7 +18,6 @@ from prunella_operator.kubernetes.views.ownership import SpecWrite, spec_writes
 from prunella_operator.kubernetes.views.templates import (
     RESTARTED_AT,
     container_views,
-    references,
     revision_number,
     template_hash,
     template_of,
@@ -59,7 +58,7 @@ def find_change(action: Action, since: datetime, after: Afterwards) -> Change:
     if template_hash(template_of(raw)) != action.require.template_hash:
         change = _template_change(action, since, after, writes)
     elif restarted := _restarted(raw, since):
-        change = _restart(action, raw, restarted, writes)
+        change = _restart(action, restarted, writes)
     else:
         return _other_change(writes, scaled)
     if change.kind is ChangeKind.SAME and scaled:
@@ -85,14 +84,9 @@ def _restarted(raw: Object, since: datetime) -> datetime | None:
     return at if at is not None and at > since else None
 
 
-def _restart(action: Action, raw: Object, at: datetime, writes: Sequence[SpecWrite]) -> Change:
-    message = f"It was restarted{_managers(writes)}."
-    if not isinstance(action, Restart):
-        return Change(ChangeKind.OTHER, message, at)
-    if references(template_of(raw)):  # who corrects a ConfigMap restarts its readers
-        unseen = "Whether its ConfigMaps or Secrets were changed before is not recorded."
-        return Change(ChangeKind.UNCLEAR, f"{message} {unseen}", at)
-    return Change(ChangeKind.SAME, message, at)
+def _restart(action: Action, at: datetime, writes: Sequence[SpecWrite]) -> Change:
+    kind = ChangeKind.SAME if isinstance(action, Restart) else ChangeKind.OTHER
+    return Change(kind, f"It was restarted{_managers(writes)}.", at)
 
 
 def _other_change(writes: Sequence[SpecWrite], scaled: Sequence[SpecWrite]) -> Change:

@@ -13,10 +13,9 @@ from prunella_operator.aftermath.change import Change, ChangeKind, find_change
 from prunella_operator.incidents.deduplication import REOPEN_WINDOW, is_same_kind
 from prunella_operator.kubernetes.views.pods import pod_view, stable_since
 from prunella_operator.kubernetes.views.workloads import workload_view
-from prunella_workflows.decisions.autonomy.lowest_level import SEEN_IN_PODS, is_measured
+from prunella_workflows.decisions.autonomy.lowest_level import SEEN_IN_PODS, is_measured, restarts_readers
 from prunella_workflows.model.aftermath import Aftermath, AftermathOutcome
 from prunella_workflows.model.incident import IncidentType
-from prunella_workflows.model.plan import RestoreTemplate
 from prunella_workflows.model.workload import PodView, WorkloadView
 
 HOLD = REOPEN_WINDOW
@@ -114,12 +113,10 @@ def _doubt_of_plan(observed: Observed, health: Health) -> str:
 
 
 def _may_follow_a_correction(observed: Observed, health: Health) -> bool:
-    """Report whether a rollback left none of the pods that had read the ConfigMaps and Secrets of that time.
-
-    More memory replaces all pods too, but what it needs rarely changes at the same time: it counts.
-    """
+    """Report whether no pod is left that had read the ConfigMaps and Secrets of the time of the fault."""
+    references, action = health.view.references, observed.step.action
     is_new = all(pod.created_at is not None and pod.created_at > observed.since for pod in health.pods)
-    return isinstance(observed.step.action, RestoreTemplate) and bool(health.view.references) and is_new
+    return restarts_readers(action, references) or (bool(references) and is_new)
 
 
 def _late(observed: Observed, after: Afterwards) -> str:

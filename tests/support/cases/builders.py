@@ -142,6 +142,11 @@ def marked(kind: str, **marks: str) -> Edit:
     return lambda obj: obj["metadata"].setdefault(kind, {}).update(named)
 
 
+def without_data(obj: Object) -> None:
+    """A server whose settings are all in its template."""
+    samples.container(obj).pop("envFrom")
+
+
 def second(key: str, **values: Any) -> Edit:
     """A second container that reads the data, so that the server does not: under `containers` or `initContainers`."""
 
@@ -149,7 +154,7 @@ def second(key: str, **values: Any) -> Edit:
         main = samples.container(obj)
         other = {name: value for name, value in main.items() if name not in {"ports", "readinessProbe"}}
         pod_spec(obj).setdefault(key, []).append({**other, "name": "cache", **values})
-        main.pop("envFrom")
+        without_data(obj)
 
     return edit
 

@@ -56,10 +56,11 @@ def _grown(need: str) -> Any:
     return act
 
 
+_TOO_LARGE = shop.applied(shop.without_data, shop.env(SHOP_MEMORY_MIB="90"))
+"""A first release that reads no data: who gives data readers more memory may have corrected the data before."""
 CASE = Case(
-    "earned-autonomy", shop.NAME, shop.applied(), _grown("90"), "DryRunDone", "NotEarned",
-    policy=_POLICY, sample=shop.SAMPLE,
-)  # fmt: skip
+    "earned-autonomy", shop.NAME, None, _TOO_LARGE, "DryRunDone", "NotEarned", policy=_POLICY, sample=shop.SAMPLE
+)
 
 
 class EarningRun(CaseRun):
@@ -75,7 +76,6 @@ class EarningRun(CaseRun):
     def observed(self) -> Seen:
         """At Observe: the plan is shown, and a person makes the same change."""
         self.prepare()
-        self._await_good()
         self.break_it()
         incident = self._next_incident()
         self._until_phase(incident, "DryRunDone")
@@ -86,7 +86,8 @@ class EarningRun(CaseRun):
         return self._seen(incident, "Approval")
 
     def approved(self) -> Seen:
-        """At Approval: a person is asked, and agrees."""
+        """At Approval: a person is asked, and agrees. What it needs is a matter of its data from now on."""
+        self._release(2, "128Mi", "90")
         incident = self._outgrown("150")
         self._approve(incident, writes=0)
         return self._seen(incident, "Heal")
@@ -103,7 +104,7 @@ class EarningRun(CaseRun):
 
     def capped(self) -> Seen:
         """The owner releases what was raised, and the policy only observes."""
-        self._release(2, "192Mi", "150")
+        self._release(3, "192Mi", "150")
         self.api.patch(self._policy, {"spec": {"mode": "Observe"}})
         incident = self._outgrown("220")
         self._until_phase(incident, "DryRunDone")
@@ -118,7 +119,7 @@ class EarningRun(CaseRun):
 
     def failed(self) -> Seen:
         """One raise is not enough and undone: the next step of the same incident asks a person already."""
-        self._release(3, "256Mi", "220")
+        self._release(4, "256Mi", "220")
         before = len(self._made())
         incident = self._outgrown("345")
         self._approve(incident, writes=before + 2)

@@ -27,7 +27,8 @@ class WatchedCase:
     """A fault, the actions of people after it was observed, and the outcome that must be found."""
 
     name: str
-    before: Act
+    before: Act | None
+    """None: it never worked before."""
     breaks: Act
     people: Act
     outcome: AftermathOutcome
@@ -130,6 +131,12 @@ def _too_large(name: str, people: Act, outcome: AftermathOutcome, data: dict[str
     return WatchedCase(name, shop.applied(), shop.restarted(**(data or _OOM)), people, outcome)
 
 
+def _first_too_large(name: str, people: Act) -> WatchedCase:
+    """A first release that reads no data and needs more memory than it has."""
+    breaks = shop.applied(shop.without_data, shop.env(**_OOM))
+    return WatchedCase(name, None, breaks, people, AftermathOutcome.SAME_CHANGE)
+
+
 def _bad_release_and_data(name: str, people: Act, outcome: AftermathOutcome) -> WatchedCase:
     """Taking the release back alone does not help: with the data of now, the release before fails as well."""
     before, breaks = shop.applied(_RECREATE), shop.applied(_RECREATE, shop.bad(), **_FAR_TOO_LARGE)
@@ -152,8 +159,10 @@ WATCHED = (
     _of_sample("image-pull", "search", "image-undone", _undo, _SAME),
     _of_sample("config-error", "orders", "config-undone", _undo, _SAME),
     _of_sample("init-crash", "shipping", "init-undone", _undo, _SAME),
-    _too_large("raised-as-planned", _limit("128Mi"), _SAME),
-    _too_large("raised-in-bytes", _limit("134217728"), _SAME),
+    _first_too_large("raised-as-planned", _limit("128Mi")),
+    _first_too_large("raised-in-bytes", _limit("134217728")),
+    _too_large("raised-beside-data", _limit("128Mi"), AftermathOutcome.NOT_KNOWN),
+    _too_large("corrected-and-raised", _corrected_and_raised, AftermathOutcome.NOT_KNOWN, _BEYOND_ALL_LIMITS),
     _too_large("raised-further", _limit("200Mi"), _OTHER),
     _bad_release("fixed-forward", shop.applied(shop.bad(), shop.env(PAYMENT_TOKEN="t")), _OTHER),
     _bad_release("undone-in-a-new-release", shop.applied(shop.release(3)), _OTHER),
@@ -168,9 +177,6 @@ WATCHED = (
     _bad_release_and_data("corrected-and-undone", _corrected_and_undone, AftermathOutcome.NOT_KNOWN),
     _bad_release("deleted", _deleted, AftermathOutcome.DELETED),
 )
-BEYOND = (
-    _too_large("corrected-and-raised", _corrected_and_raised, AftermathOutcome.NOT_KNOWN, _BEYOND_ALL_LIMITS),
-    _of_sample("config-error", "orders", "rollout-continues", _key_added, _GONE_AWAY),
-)
-"""The cases that docs/shadow.md names as not recognised: a correction elsewhere just before the planned
-change, and a rollout that continues by itself, whose pods are younger than the incident."""
+BEYOND = (_of_sample("config-error", "orders", "rollout-continues", _key_added, _GONE_AWAY),)
+"""The case that docs/shadow.md names as not recognised: a rollout that continues by itself, whose pods are younger than
+the incident."""

@@ -59,14 +59,16 @@ def pinned():
 
 
 PINNED = pinned()
-WITH_SECRET = a_template(2, env=[{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "t"}}}])
-
-GOOD_WITH_SECRET = a_template(1, env=WITH_SECRET["spec"]["containers"][0]["env"])
+SECRET = [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "t"}}}]
+WITH_SECRET, GOOD_WITH_SECRET = a_template(2, env=SECRET), a_template(1, env=SECRET)
 UNDO_WITH_SECRET = UNDO.model_copy(
     update={"revision": UNDO.revision.model_copy(update={"template_hash": template_hash(GOOD_WITH_SECRET)})}
 )
-RESTART_WITH_SECRET = RESTART.model_copy(
-    update={"require": RESTART.require.model_copy(update={"template_hash": template_hash(WITH_SECRET)})}
+RESTART_WITH_SECRET, RAISE_WITH_SECRET, RESIZE_WITH_SECRET = (
+    action.model_copy(
+        update={"require": action.require.model_copy(update={"template_hash": template_hash(WITH_SECRET)})}
+    )
+    for action in (RESTART, RAISE, RESIZE)
 )
 
 STORIES = {
@@ -236,11 +238,35 @@ STORIES = {
         60,
         HEALED,
     ),
+    "more memory, which may follow a corrected Secret": (
+        RAISE_WITH_SECRET,
+        lambda: Shop(WITH_SECRET).change(memory("128Mi", env=SECRET), 5).works(6),
+        40,
+        Outcome.NOT_KNOWN,
+    ),
+    "more memory for running pods that may have read a corrected Secret": (
+        RESIZE_WITH_SECRET,
+        lambda: Shop(WITH_SECRET).change(memory("128Mi", env=SECRET), 5).older_pods().works(6),
+        40,
+        Outcome.NOT_KNOWN,
+    ),
+    "more memory was not enough, whatever the Secret": (
+        RAISE_WITH_SECRET,
+        lambda: Shop(WITH_SECRET).change(memory("128Mi", env=SECRET), 60).crashes(DAY - 9),
+        DAY,
+        Outcome.SAME_CHANGE_FAILED,
+    ),
     "a restart that may follow a corrected Secret": (
         RESTART_WITH_SECRET,
         lambda: Shop(WITH_SECRET).restart(15).works(16),
         60,
         Outcome.NOT_KNOWN,
+    ),
+    "a restart that did not help, whatever the Secret": (
+        RESTART_WITH_SECRET,
+        lambda: Shop(WITH_SECRET).restart(20).crashes(34).opens(30),
+        40,
+        Outcome.SAME_CHANGE_FAILED,
     ),
 }
 

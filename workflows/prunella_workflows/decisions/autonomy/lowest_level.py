@@ -6,7 +6,7 @@ At Observe such an action could fail, and never succeed: it would stay there.
 from prunella_workflows.model.autonomy import AutonomyLevel
 from prunella_workflows.model.evidence import Evidence
 from prunella_workflows.model.incident import IncidentType
-from prunella_workflows.model.plan import ResizePods, Restart, RestoreTemplate, SetMemory, Settle, Step
+from prunella_workflows.model.plan import Action, ResizePods, Restart, RestoreTemplate, SetMemory, Settle, Step
 from prunella_workflows.model.policy import EffectivePolicy
 
 JUDGED_ACTIONS = frozenset(action.__name__ for action in (SetMemory, ResizePods, RestoreTemplate, Restart))
@@ -28,10 +28,18 @@ def find_lowest(step: Step | None, evidence: Evidence, policy: EffectivePolicy) 
     """The lowest level of the next step of an incident."""
     if step is None:
         return AutonomyLevel.OBSERVE
-    unread = isinstance(step.action, Restart) and evidence.workload.references  # they may be corrected before
+    unread = restarts_readers(step.action, evidence.workload.references)
     if unread or evidence.incident.type not in SEEN_IN_PODS or is_measured(step.settle):
         return AutonomyLevel.APPROVAL
     return lowest_of_action(step.action.kind, policy)
+
+
+def restarts_readers(action: Action, references: tuple[str, ...]) -> bool:
+    """Report whether an action restarts each container that reads one of these ConfigMaps and Secrets.
+
+    Who makes the same change may have corrected them just before. A rollback often leaves pods alone that read them.
+    """
+    return bool(references) and not isinstance(action, RestoreTemplate)
 
 
 def lowest_of_action(action: str, policy: EffectivePolicy) -> AutonomyLevel:

@@ -35,6 +35,8 @@ READS_SECRET = a_deployment(references=("Secret/token",))
     [
         pytest.param(a_memory_raise(), {}, "Observe", id="memory"),
         pytest.param(RESIZE, {"kind": "OOMKilled"}, "Observe", id="a resize of running pods"),
+        pytest.param(a_memory_raise(), {"workload": READS_SECRET}, "Approval", id="memory after a corrected Secret"),
+        pytest.param(RESIZE, {"workload": READS_SECRET}, "Approval", id="a resize after a corrected Secret"),
         pytest.param(a_rollback(), {"workload": READS_SECRET}, "Observe", id="a rollback"),
         pytest.param(a_restart(), {}, "Observe", id="a restart"),
         pytest.param(a_restart(), {"workload": READS_SECRET}, "Approval", id="a restart after a corrected Secret"),
