@@ -17,19 +17,15 @@ from prunella_operator.alerts.rate_limit import RateLimit
 from prunella_operator.alerts.tokens import TokenFile
 from prunella_operator.alerts.webhook import IsAuthorized, Webhook, allow_all
 from prunella_operator.config.settings import Settings
+from prunella_operator.http_server import CannotListen, Listener, serve
 from prunella_operator.process import Process
 from prunella_operator.tasks import end
-from prunella_workflows.model.errors import Permanent
 
 LOOPBACK = "127.0.0.1"
 
 _log = structlog.get_logger("prunella.alerts")
 
 _CERTIFICATE_POLL_INTERVAL_SECONDS = 30.0
-
-
-class CannotListen(Permanent):
-    """The webhook's address is in use, or its certificate is invalid."""
 
 
 class Exposure(NamedTuple):
@@ -61,25 +57,13 @@ async def run_webhook(settings: Settings, client: Client, process: Process) -> A
     limit = RateLimit(settings.webhook_rate, settings.webhook_burst)
     webhook = Webhook(AlertDispatcher(client, settings.task_queue), is_authorized, limit, settings.webhook_max_body)
     runner = web.AppRunner(webhook.app(), access_log=None, auto_decompress=False)
-    await runner.setup()
-    try:
-        async with _tls(settings) as context:
-            await _listen(runner, settings, context)
-            yield
-    finally:
-        await runner.cleanup()
-
-
-async def _listen(runner: web.AppRunner, settings: Settings, context: ssl.SSLContext | None) -> None:
     served, port = exposure(settings), settings.webhook_port
     if served.warning:
         _log.warning(served.warning)
-    try:
-        await web.TCPSite(runner, served.host, port, ssl_context=context).start()
-    except OSError as error:
-        reason = f"{error.strerror}. Choose another webhook_port"
-        raise CannotListen(f"cannot serve the webhook on {served.host}:{port}: {reason}") from error
-    _log.info("the webhook listens", host=served.host, port=port, tls=context is not None)
+    at = Listener("the webhook", served.host, port, "webhook_port")
+    async with _tls(settings) as context, serve(runner, at, context):
+        _log.info("the webhook listens", host=served.host, port=port, tls=context is not None)
+        yield
 
 
 @asynccontextmanager

@@ -9,14 +9,11 @@ from aiohttp import web
 from prunella_operator.codec_server.access import create_identify
 from prunella_operator.codec_server.app import CodecServer
 from prunella_operator.config.settings import Settings
+from prunella_operator.http_server import Listener, serve
 from prunella_operator.temporal.payload_codec import EncryptionCodec, KeyFile
-from prunella_workflows.model.errors import InvalidInputError, Permanent
+from prunella_workflows.model.errors import InvalidInputError
 
 _log = structlog.get_logger("prunella.codec")
-
-
-class CodecPortTaken(Permanent):
-    """The codec server's port is in use."""
 
 
 def create_server(settings: Settings) -> CodecServer:
@@ -30,16 +27,9 @@ def create_server(settings: Settings) -> CodecServer:
 
 
 async def serve_codec(settings: Settings) -> None:
-    """Serve until cancelled. Raises CodecPortTaken, InvalidInputError, KeyFileError."""
+    """Serve until cancelled. Raises CannotListen, InvalidInputError, KeyFileError."""
     runner = web.AppRunner(create_server(settings).app(), access_log=None)
-    await runner.setup()
-    try:
-        where = f"{settings.http_host}:{settings.codec_port}"
-        try:
-            await web.TCPSite(runner, settings.http_host, settings.codec_port).start()
-        except OSError as error:
-            raise CodecPortTaken(f"cannot serve {where}: {error.strerror}. Set another codec_port") from error
-        _log.info("codec server started", url=f"http://{where}", encode=settings.codec_encode)
+    async with serve(runner, Listener("the codec server", settings.http_host, settings.codec_port, "codec_port")):
+        url = f"http://{settings.http_host}:{settings.codec_port}"
+        _log.info("codec server started", url=url, encode=settings.codec_encode)
         await asyncio.Event().wait()
-    finally:
-        await runner.cleanup()

@@ -14,6 +14,7 @@ from prunella_operator.config.settings import Settings
 from prunella_operator.console.app import LOCAL, Console, Telemetry
 from prunella_operator.console.provider import Provider
 from prunella_operator.console.requests import Readers
+from prunella_operator.http_server import Listener, serve
 from prunella_operator.incidents.client import IncidentReader, KubeIncidents
 from prunella_operator.incidents.index import IncidentIndex
 from prunella_operator.integrations.answer_links import create_answer_links
@@ -21,21 +22,16 @@ from prunella_operator.kubernetes.access import Access
 from prunella_operator.kubernetes.sync_client import SyncClient
 from prunella_operator.kubernetes.watch.resource import Scope
 from prunella_operator.process import Process
-from prunella_workflows.model.errors import Permanent, Unavailable
+from prunella_workflows.model.errors import Unavailable
 
 _log = structlog.get_logger("prunella.console")
-
 
 _TELEMETRY_SECONDS = 5.0
 
 
-class ConsolePortTaken(Permanent):
-    """The console's port is in use."""
-
-
 @asynccontextmanager
 async def run_console(settings: Settings, access: Access, process: Process) -> AsyncIterator[None]:
-    """The console, for as long as the context is open. Raises ConsolePortTaken, InvalidInputError."""
+    """The console, for as long as the context is open. Raises CannotListen, InvalidInputError."""
     readers, local = make_readers(access, settings.api_timeout), settings.http_host in LOCAL
     telemetry, namespaces = make_telemetry(settings), settings.namespaces
     index = IncidentIndex(access, tuple(map(Scope, namespaces or (None,))))
@@ -45,18 +41,10 @@ async def run_console(settings: Settings, access: Access, process: Process) -> A
     process.checks["incidents"] = index.problem
     process.start("incidents", index.run())
     runner = web.AppRunner(console.app(), access_log=None)
-    await runner.setup()
-    try:
-        where = f"{settings.http_host}:{settings.console_port}"
-        try:
-            await web.TCPSite(runner, settings.http_host, settings.console_port).start()
-        except OSError as error:
-            problem = f"cannot serve the console on {where}: {error.strerror}"
-            raise ConsolePortTaken(f"{problem}. Set another console_port, or 0 to disable it") from error
-        _log.info("console started", url=f"http://{where}")
+    at = Listener("the console", settings.http_host, settings.console_port, "console_port, or 0 to disable it")
+    async with serve(runner, at):
+        _log.info("console started", url=f"http://{at.host}:{at.port}")
         yield
-    finally:
-        await runner.cleanup()
 
 
 def make_readers(access: Access, timeout: float) -> Readers:

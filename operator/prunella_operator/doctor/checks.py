@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from prunella_operator.config.settings import Settings
+from prunella_operator.doctor.answer_links import check_links
 from prunella_operator.doctor.check import Check
 from prunella_operator.doctor.encryption import check_payloads
 from prunella_operator.doctor.permissions import LEAD, RECORDS, check_permissions
@@ -42,6 +43,8 @@ def run_checks(
     yield check_temporal(settings, temporal)
     yield check_webhook(settings)
     yield check_payloads(settings)
+    if (links := check_links(settings)) is not None:
+        yield links
 
 
 def _check_cluster(settings: Settings, connect: Connect, crds: Crds, now: Callable[[], datetime]) -> Iterator[Check]:

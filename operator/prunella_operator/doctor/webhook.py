@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from prunella_operator.alerts.server import CannotListen, exposure, tls_context
+from prunella_operator.alerts.server import exposure, tls_context
 from prunella_operator.alerts.tokens import TokenFile
 from prunella_operator.config.settings import Settings
 from prunella_operator.doctor.check import Check, check_not_world_readable
+from prunella_operator.http_server import CannotListen
 
 _NAME = "Webhook"
 

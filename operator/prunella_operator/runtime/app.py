@@ -13,6 +13,7 @@ from aiohttp import web
 from temporalio.client import Interceptor
 
 from prunella_operator.config.settings import Settings
+from prunella_operator.http_server import Listener, serve
 from prunella_operator.kubernetes.access import load_access
 from prunella_operator.observability.core import measured_runtime
 from prunella_operator.observability.sending import sends
@@ -23,10 +24,6 @@ from prunella_operator.temporal.client import EmbeddedTemporal, connect
 from prunella_workflows.model.errors import Permanent
 
 _log = structlog.get_logger("prunella")
-
-
-class PortTaken(Permanent):
-    """The HTTP port is in use."""
 
 
 def run(settings: Settings, *, operator: bool, worker: bool, console: bool, telemetry: bool = False) -> int:
@@ -121,13 +118,5 @@ def _push_metrics(stack: AsyncExitStack) -> None:
 @asynccontextmanager
 async def _serve_http(settings: Settings, process: Process) -> AsyncIterator[None]:
     runner = web.AppRunner(build_app(process.readiness), access_log=None)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, settings.http_host, settings.http_port).start()
-        except OSError as error:
-            address = f"{settings.http_host}:{settings.http_port}"
-            raise PortTaken(f"cannot serve {address}: {error.strerror}. Choose another --http-port") from error
+    async with serve(runner, Listener("metrics and probes", settings.http_host, settings.http_port, "http_port")):
         yield
-    finally:
-        await runner.cleanup()

@@ -19,10 +19,11 @@ from support.notifications import a_notification, an_alert, body
 from prunella_operator.alerts import server as alerts_server
 from prunella_operator.alerts import webhook as alerts
 from prunella_operator.alerts.rate_limit import RateLimit
-from prunella_operator.alerts.server import CannotListen, exposure, run_webhook
+from prunella_operator.alerts.server import exposure, run_webhook
 from prunella_operator.alerts.tokens import TokenFile
 from prunella_operator.alerts.webhook import PATH, Webhook, allow_all
 from prunella_operator.config.settings import Settings
+from prunella_operator.http_server import CannotListen
 from prunella_operator.process import Process
 from prunella_operator.temporal.rpc import TemporalUnavailable
 from prunella_workflows.contracts.alerts import AlertRequest

@@ -16,8 +16,9 @@ from structlog.testing import capture_logs
 from temporalio.api.common.v1 import Payload, Payloads
 
 from prunella_operator import clock
-from prunella_operator.codec_server.serve import CodecPortTaken, create_server, serve_codec
+from prunella_operator.codec_server.serve import create_server, serve_codec
 from prunella_operator.config.settings import Settings
+from prunella_operator.http_server import CannotListen
 from prunella_operator.temporal.payload_codec import EncryptionCodec, KeyFile, KeyFileError
 from prunella_workflows.model.errors import InvalidInputError
 
@@ -234,5 +235,5 @@ async def test_a_used_port_is_named(keys, tokens):
     async with listening(web.Application()) as other:
         port = int(other.rpartition(":")[2])
         settings = Settings(payload_key_file=str(keys), codec_token_file=str(tokens), codec_port=port)
-        with pytest.raises(CodecPortTaken, match=f"127.0.0.1:{port}.*codec_port"):
+        with pytest.raises(CannotListen, match=f"127.0.0.1:{port}.*codec_port"):
             await serve_codec(settings)

@@ -9,6 +9,10 @@ reacting to a change in distribution, Ann. Math. Stat. 42, 1971).
 Bernoulli: of n requests e are bad, the share is p0 or p1: x = e ln(p1 / p0) - (n - e) ln((1 - p0) / (1 - p1)).
 Poisson: e records in a window, the rate is m0 or m1: x = e ln(m1 / m0) - (m1 - m0).
 
+A test is quickest for the rise that it looks for. So two run side by side, for a small and for a large rise, and the
+first to alarm counts. J. M. Lucas adds a test for large shifts likewise (Combined Shewhart-CUSUM quality control
+schemes, Journal of Quality Technology 14, 1982).
+
 Requests are no independent coin tosses: errors come in bursts. So x is divided by the variance of counts over that of
 the model, as quasi-likelihood does (R. W. M. Wedderburn, Biometrika 61, 1974). It is the larger of two: the dispersion
 of counts per minute, which is learnt with the rate, and the design effect 1 + (n - 1) r of requests in one window with

@@ -18,6 +18,8 @@ _CALMING = 0.9  # of the dispersion, at each block: it rises at once and falls s
 _FADING = 0.99  # of the spread, at each block
 _SPREADS = 6.0  # over the normal share, that the raised one is at least
 _FEWER, _MOST = 0.05, 0.15
+_STEEP = 0.15  # a test for a small rise alone needs twice the windows to tell a large one
+_PART = 0.6  # of the rise that a test looks for, which the run must have
 _PRIOR_BAD, _PRIOR_TOTAL = 2.0, 50.0  # added to what was seen: few requests are no proof of a small share
 _FLOOR = 0.001
 _MINIMUM_REQUESTS = 100
@@ -78,6 +80,8 @@ class ShareSeries:
     run: list[Counted] = field(default_factory=list)
     spread: float = 0.0
     """The standard deviation of the share from minute to minute, beyond that of chance."""
+    steep: float = 0.0
+    """The CUSUM for a large rise. It falls with the first one, whose run it is about."""
 
     @classmethod
     def of(cls, row: list[Any]) -> "ShareSeries":
@@ -96,8 +100,7 @@ class ShareSeries:
         if not self.share or not (bad or self.level or self.alarmed):
             self._learn(total, bad, 1)
             return False
-        increment = self._increment(total, bad, rules)
-        self.level = min(_CAP * rules.threshold, max(0.0, self.level + increment))
+        increment = self._weigh(total, bad, rules)
         if self.alarmed:
             self._weigh_quiet(total, bad, increment)
             return False
@@ -125,7 +128,7 @@ class ShareSeries:
         if time - self.since < _SHORT:
             self.correlation = min(2 * self.correlation, _MOST_CORRELATION)
         self.alarmed = self.run_total = self.run_bad = 0
-        self.level = 0.0
+        self.level = self.steep = 0.0
 
     @property
     def run_share(self) -> float:
@@ -157,14 +160,25 @@ class ShareSeries:
         self.total, self.bad = total, bad
         self.share = max(_FLOOR, (bad + _PRIOR_BAD) / (total + _PRIOR_TOTAL))
 
-    def _increment(self, total: int, bad: int, rules: Rules) -> float:
-        raised = min(self.share + self._rise(rules), (1 + self.share) / 2)
+    def _weigh(self, total: int, bad: int, rules: Rules) -> float:
+        """Add the window to both levels; return what it adds to the first one."""
+        increment, steep = (self._increment(total, bad, rise(rules)) for rise in (self._rise, self._steep_rise))
+        most = _CAP * rules.threshold
+        self.level = min(most, max(0.0, self.level + increment))
+        self.steep = min(most, max(0.0, self.steep + steep)) if self.level else 0.0
+        return increment
+
+    def _increment(self, total: int, bad: int, rise: float) -> float:
+        raised = min(self.share + rise, (1 + self.share) / 2)
         gain, loss = cusum.bernoulli(self.share, raised)
         design_effect = 1 + (total - 1) * self.correlation
         return (bad * gain - (total - bad) * loss) / max(self.dispersion, design_effect)
 
     def _rise(self, rules: Rules) -> float:
         return max(rules.rise, min(2 * self.share, _FEWER), min(_SPREADS * self.spread, _MOST))
+
+    def _steep_rise(self, rules: Rules) -> float:
+        return max(_STEEP, self._rise(rules))
 
     def _extend_run(self, window: Counted) -> None:
         if not self.run_total:
@@ -177,7 +191,13 @@ class ShareSeries:
     def _is_confirmed(self, time: int, rules: Rules) -> bool:
         before, self.hot_at = self.hot_at, time
         again = before >= self.since and time - before <= _SPAN
-        return again and self.level >= rules.threshold and self.run_share - self.share >= 0.6 * self._rise(rules)
+        return again and (
+            self._is_proven(self.level, self._rise(rules), rules)
+            or self._is_proven(self.steep, self._steep_rise(rules), rules)
+        )
+
+    def _is_proven(self, level: float, rise: float, rules: Rules) -> bool:
+        return level >= rules.threshold and self.run_share - self.share >= _PART * rise
 
     def _weigh_quiet(self, total: int, bad: int, increment: float) -> None:
         self.quiet += 1

@@ -55,6 +55,17 @@ def test_errors_are_found_and_dated(share, within):
     assert found.baseline < 0.003
 
 
+def test_a_large_rise_needs_two_windows_of_few_requests():
+    assert learnt(requests=30).feed(1, requests=30, share=0.2).opened == []
+    assert kinds(learnt(requests=30).feed(2, requests=30, share=0.2).opened) == [AnomalyKind.ERROR_RATE]
+
+
+def test_a_small_rise_of_few_requests_needs_more():
+    stream = learnt(requests=30).feed(4, requests=30, share=0.07)
+    assert stream.opened == []
+    assert kinds(stream.feed(12, requests=30, share=0.07).opened) == [AnomalyKind.ERROR_RATE]
+
+
 def test_latency_is_found_and_dated():
     stream = learnt()
     begin = stream.time
