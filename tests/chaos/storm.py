@@ -189,6 +189,7 @@ class Storm:
     def _over(self) -> bool:
         phases = Counter((incident.get("status") or {}).get("phase", "Pending") for incident in self._incidents())
         self.log_progress(f"storm: {dict(phases)}")
+        self.audit.read_on()
         return CLOSED.issuperset(phases)
 
     def problems(self) -> list[Problem]:

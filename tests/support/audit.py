@@ -59,9 +59,13 @@ class AuditLog:
     def writes(self, user: str, namespace: str) -> list[Write]:
         """All writes of a user in a namespace, in order."""
         assert user in self.users, f"the audit log was not asked to keep {user}"
+        self.read_on()
+        return [write for write in self._kept if write.user == user and write.namespace == namespace]
+
+    def read_on(self) -> None:
+        """Read what is new. A log that grows by hundreds of megabytes is rotated away unless this is called often."""
         with self._reading:  # two threads that read on together would each skip what the other has read
             self._read_on()
-        return [write for write in self._kept if write.user == user and write.namespace == namespace]
 
     def lines(self, text: str) -> Iterator[bytes]:
         """The whole lines that contain a text, of all files of the log."""
