@@ -128,6 +128,7 @@ class Storm:
         wanted = f"{SNAPSHOT}={revisions.KNOWN_GOOD}"
         path = "/apis/apps/v1/controllerrevisions"
         found = [item["metadata"]["namespace"] for item in self.api.items(path, labelSelector=wanted)]
+        self.audit.read_on()
         return sum(item in self.namespaces for item in found) >= len(self.workloads)
 
     def break_all(self) -> None:
@@ -184,12 +185,12 @@ class Storm:
 
     def _incidents(self) -> list[Object]:
         found = self.api.items("/apis/prunella.dev/v1alpha1/incidents")
+        self.audit.read_on()
         return [item for item in found if item["metadata"]["namespace"] in self.namespaces]
 
     def _over(self) -> bool:
         phases = Counter((incident.get("status") or {}).get("phase", "Pending") for incident in self._incidents())
         self.log_progress(f"storm: {dict(phases)}")
-        self.audit.read_on()
         return CLOSED.issuperset(phases)
 
     def problems(self) -> list[Problem]:
