@@ -47,6 +47,12 @@ class LiveObject:
         """The object as its last action left it: a later change of the template is not verified or undone as ours."""
         return replace(self, template_hash=self.annotations.get(labels.AFTER, self.template_hash))
 
+    def as_kept(self, revision: Object) -> "LiveObject":
+        """The object when this was its newest revision: a ReplicaSet keeps its Deployment's annotations of then."""
+        template = template_of(revision)
+        marks = revision["metadata"].get("annotations") or {}
+        return replace(self, annotations=marks, template=template, template_hash=template_hash(template))
+
     def carries(self, action_id: str, change: str) -> bool:
         """Report whether this action changed the object last. Raises ChangedSince if its id names another change."""
         if self.last_action != action_id:

@@ -57,13 +57,21 @@ class Repairer:
         _require_own_undo(order)
         change = change_for(order.action, self._kube, self._collector, undoing=True)
         live = change.read()
-        if live.carries(order.action_id, str(order.action)):
-            done = _result(order, change, live)
+        made = self._find_made(order, change, live)
+        if made is not None:
+            done = _result(order, change, made)
         else:
             change.check(live)
             done = self._write(order, change, live)
         change.finish()
         return done
+
+    def _find_made(self, order: RepairOrder, change: Change[Any], live: LiveObject) -> LiveObject | None:
+        """The object as an earlier attempt of this order left it. The repair of a later incident may have followed."""
+        known = (order.action_id, order.action.require.last_action)
+        followed = change.changes_template and live.last_action not in known
+        states = map(live.as_kept, self._collector.history(live.raw)) if followed else (live,)
+        return next((one for one in states if one.carries(order.action_id, str(order.action))), None)
 
     def preview(self, action: Action) -> str:
         """The exact diff an action would make; nothing is written."""

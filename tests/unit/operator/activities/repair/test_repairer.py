@@ -10,7 +10,7 @@ from prunella_operator.activities.evidence.collector import EvidenceCollector
 from prunella_operator.activities.repair.repairer import Repairer
 from prunella_operator.kubernetes import paths
 from prunella_operator.kubernetes.digest import digest
-from prunella_operator.kubernetes.views.templates import template_hash
+from prunella_operator.kubernetes.views.templates import template_hash, template_of
 from prunella_workflows.contracts.healing import RepairOrder, Sent
 from prunella_workflows.model.errors import ChangedSince, Conflict, Held, NotFound, Refused
 from prunella_workflows.model.incident import Approval, IncidentRef
@@ -22,6 +22,7 @@ from prunella_workflows.model.workload import RevisionRef
 MI = 1 << 20
 INCIDENT = IncidentRef(namespace="shop", name="web-1", uid="uid-web-1")
 OTHER = IncidentRef(namespace="shop", name="api-1", uid="uid-api-1")
+NEXT = IncidentRef(namespace="shop", name="web-2", uid="uid-web-2")
 NEVER = {"start": "00:00", "end": "00:00"}
 PATH = paths.workload(WEB)
 
@@ -346,6 +347,35 @@ def test_an_undo_is_of_the_repair_that_the_object_bears_and_of_no_other(repairer
     done = repairer.repair(memory())
     with pytest.raises(ChangedSince, match="is not the undo of a repair"):
         repairer.undo(RepairOrder(incident=INCIDENT, action_id="uid-web-1-2-undo", action=done.undo))
+
+
+def test_an_undo_whose_answer_was_lost_is_found_after_the_repair_of_the_next_incident(repairer, kube):
+    done = repairer.repair(rollback())
+    undo = RepairOrder(incident=INCIDENT, action_id="uid-web-1-1-undo", action=done.undo)
+    written = repairer.undo(undo)
+    keep_marks(kube, a_template(2))
+    del kube.objects[paths.incidents("shop", "web-1")]
+    announced(kube, NEXT, "uid-web-2-1")
+    again = rollback().action.model_copy(update={"require": precondition(last_action="uid-web-1-1-undo")})
+    repairer.repair(RepairOrder(incident=NEXT, action_id="uid-web-2-1", action=again))
+    writes = len(kube.of("json_patch"))
+    assert repairer.undo(undo).written_at == written.written_at
+    assert len(kube.of("json_patch")) == writes
+
+
+def test_an_undo_that_was_not_made_before_the_next_repair_is_not_made_after_it(repairer, kube):
+    done = repairer.repair(rollback())
+    keep_marks(kube, a_template(1))
+    live(kube)["metadata"]["annotations"]["prunella.dev/last-action"] = "uid-web-2-1"
+    with pytest.raises(ChangedSince, match="by another repair"):
+        repairer.undo(RepairOrder(incident=INCIDENT, action_id="uid-web-1-1-undo", action=done.undo))
+
+
+def keep_marks(kube, template):
+    """Copy the Deployment's annotations to the ReplicaSet of this template, as its controller does."""
+    for path, obj in kube.objects.items():
+        if "/replicasets/" in path and template_hash(template_of(obj)) == template_hash(template):
+            obj["metadata"]["annotations"] = dict(live(kube)["metadata"]["annotations"])
 
 
 def test_an_undo_of_a_rollback_takes_the_snapshot(repairer, kube):
