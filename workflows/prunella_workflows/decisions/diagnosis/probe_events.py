@@ -6,15 +6,18 @@ Earlier ones are about the pod's start. Many Events come late, so for a while th
 from datetime import UTC, datetime, timedelta
 
 from prunella_workflows.decisions.diagnosis.findings import Findings
+from prunella_workflows.decisions.diagnosis.saturation import saturated_resource
 from prunella_workflows.decisions.diagnosis.symptoms import Kind, Symptom
 from prunella_workflows.model.evidence import EventView, Evidence
-from prunella_workflows.model.workload import ContainerStatusView
+from prunella_workflows.model.workload import ContainerStatusView, PodView
 
 _UNHEALTHY = "Unhealthy"
 _TIMEOUTS = ("context deadline exceeded", "Client.Timeout", "i/o timeout", "timed out")
 _EVENT_LEAD = timedelta(seconds=5)
 """The Event of the failure that makes a pod unready precedes the condition; times have whole seconds."""
 
+_CALM = timedelta(seconds=30)
+"""As long as pods must be healthy before a fault counts as gone."""
 _REPORT_TIMEOUT = timedelta(seconds=90)
 """After the loss of readiness. A failing probe fails once a period, so the kubelet keeps reporting."""
 
@@ -47,11 +50,21 @@ def readiness_pending(findings: Findings) -> str:
 
     A kubelet that restarts reports its pods as ready until their probes fail again.
     """
+    evidence = findings.evidence
+    if findings.current_failures:
+        return ""
     symptoms = findings.on_current_revision(findings.symptoms)
     unready = [symptom for symptom in symptoms if symptom.kind is Kind.NOT_READY and symptom.at is not None]
-    if not unready or findings.current_failures:
+    if unready:
+        return f"Pod {unready[0].pod} has just lost its readiness; waiting to see whether that lasts."
+    back = [pod for pod in evidence.current_pods if _is_just_ready(pod, evidence.read_at)]
+    if not back or saturated_resource(evidence.incident.type) is not None:  # an autoscaler makes new pods all the time
         return ""
-    return f"Pod {unready[0].pod} has just lost its readiness; waiting to see whether that lasts."
+    return f"Pod {back[0].name} has just become ready; waiting to see whether that lasts."
+
+
+def _is_just_ready(pod: PodView, now: datetime) -> bool:
+    return pod.ready and pod.ready_since is not None and now - pod.ready_since < _CALM
 
 
 def old_pods_pending(findings: Findings) -> str:

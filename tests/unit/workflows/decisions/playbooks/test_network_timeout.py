@@ -214,6 +214,8 @@ def test_a_pod_that_has_been_silent_for_a_moment_only_is_given_time():
         pytest.param([_unready(ago(30)), a_pod("b")], False, id="it lasts"),
         pytest.param([_unready(ago(8)), a_pod("b", a_crashing_container())], False, id="another pod fails"),
         pytest.param([_unready(None), a_pod("b")], False, id="it was never ready"),
+        pytest.param([a_pod(ready_since=ago(8))], True, id="its kubelet has just called it ready"),
+        pytest.param([a_pod(ready_since=ago(30))], False, id="it stays ready"),
         pytest.param([a_pod()], False, id="all are well"),
     ],
 )
