@@ -67,10 +67,13 @@ class Repairer:
         return done
 
     def _find_made(self, order: RepairOrder, change: Change[Any], live: LiveObject) -> LiveObject | None:
-        """The object as an earlier attempt of this order left it. The repair of a later incident may have followed."""
-        known = (order.action_id, order.action.require.last_action)
-        followed = change.changes_template and live.last_action not in known
-        states = map(live.as_kept, self._collector.history(live.raw)) if followed else (live,)
+        """The object as an earlier attempt of this order left it. The repair of a later incident may have followed.
+
+        A Deployment's ReplicaSets show that; no other controller copies the marks to its revisions.
+        """
+        followed = live.last_action not in (order.action_id, order.action.require.last_action)
+        kept = followed and change.changes_template and live.raw["kind"] == "Deployment"
+        states = map(live.as_kept, self._collector.history(live.raw)) if kept else (live,)
         return next((one for one in states if one.carries(order.action_id, str(order.action))), None)
 
     def preview(self, action: Action) -> str:
