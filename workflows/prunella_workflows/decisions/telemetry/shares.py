@@ -19,6 +19,7 @@ _FADING = 0.99  # of the spread, at each block
 _SPREADS = 6.0  # over the normal share, that the raised one is at least
 _FEWER, _MOST = 0.05, 0.15
 _STEEP = 0.15  # a test for a small rise alone needs twice the windows to tell a large one
+_STEEP_THRESHOLD = 0.7  # of the threshold: what varies by itself looks like small rises, and this test ignores those
 _PART = 0.6  # of the rise that a test looks for, which the run must have
 _PRIOR_BAD, _PRIOR_TOTAL = 2.0, 50.0  # added to what was seen: few requests are no proof of a small share
 _FLOOR = 0.001
@@ -191,13 +192,10 @@ class ShareSeries:
     def _is_confirmed(self, time: int, rules: Rules) -> bool:
         before, self.hot_at = self.hot_at, time
         again = before >= self.since and time - before <= _SPAN
-        return again and (
-            self._is_proven(self.level, self._rise(rules), rules)
-            or self._is_proven(self.steep, self._steep_rise(rules), rules)
-        )
-
-    def _is_proven(self, level: float, rise: float, rules: Rules) -> bool:
-        return level >= rules.threshold and self.run_share - self.share >= _PART * rise
+        risen = self.run_share - self.share
+        small = self.level >= rules.threshold and risen >= _PART * self._rise(rules)
+        steep = self.steep >= _STEEP_THRESHOLD * rules.threshold and risen >= _PART * self._steep_rise(rules)
+        return again and (small or steep)
 
     def _weigh_quiet(self, total: int, bad: int, increment: float) -> None:
         self.quiet += 1
