@@ -83,6 +83,8 @@ class ShareSeries:
     """The standard deviation of the share from minute to minute, beyond that of chance."""
     steep: float = 0.0
     """The CUSUM for a large rise. It falls with the first one, whose run it is about."""
+    steep_at: int = 0
+    """The last window that raised it."""
 
     @classmethod
     def of(cls, row: list[Any]) -> "ShareSeries":
@@ -101,15 +103,15 @@ class ShareSeries:
         if not self.share or not (bad or self.level or self.alarmed):
             self._learn(total, bad, 1)
             return False
-        increment = self._weigh(total, bad, rules)
+        small, steep = self._weigh(total, bad, rules)
         if self.alarmed:
-            self._weigh_quiet(total, bad, increment)
+            self._weigh_quiet(total, bad, small)
             return False
         if self.level <= 0:
             self._forget_run(total, bad)
             return False
         self._extend_run(Counted(time, total, bad))
-        return increment > 0 and self._is_confirmed(time, rules)
+        return self._is_confirmed(time, small, steep, rules)
 
     def open(self) -> None:
         """Begin an anomaly and date it: from now on nothing is learnt."""
@@ -161,13 +163,13 @@ class ShareSeries:
         self.total, self.bad = total, bad
         self.share = max(_FLOOR, (bad + _PRIOR_BAD) / (total + _PRIOR_TOTAL))
 
-    def _weigh(self, total: int, bad: int, rules: Rules) -> float:
-        """Add the window to both levels; return what it adds to the first one."""
-        increment, steep = (self._increment(total, bad, rise(rules)) for rise in (self._rise, self._steep_rise))
+    def _weigh(self, total: int, bad: int, rules: Rules) -> tuple[float, float]:
+        """Add the window to both levels; return what it adds to each."""
+        small, steep = (self._increment(total, bad, rise(rules)) for rise in (self._rise, self._steep_rise))
         most = _CAP * rules.threshold
-        self.level = min(most, max(0.0, self.level + increment))
+        self.level = min(most, max(0.0, self.level + small))
         self.steep = min(most, max(0.0, self.steep + steep)) if self.level else 0.0
-        return increment
+        return small, steep
 
     def _increment(self, total: int, bad: int, rise: float) -> float:
         raised = min(self.share + rise, (1 + self.share) / 2)
@@ -189,13 +191,18 @@ class ShareSeries:
         self.run.append(window)
         del self.run[:-_RUN]
 
-    def _is_confirmed(self, time: int, rules: Rules) -> bool:
-        before, self.hot_at = self.hot_at, time
-        again = before >= self.since and time - before <= _SPAN
-        risen = self.run_share - self.share
-        small = self.level >= rules.threshold and risen >= _PART * self._rise(rules)
-        steep = self.steep >= _STEEP_THRESHOLD * rules.threshold and risen >= _PART * self._steep_rise(rules)
-        return again and (small or steep)
+    def _is_confirmed(self, time: int, small: float, steep: float, rules: Rules) -> bool:
+        """Report whether one test has enough evidence, from two windows that raise it."""
+        again = small > 0 and self._is_second(self.hot_at, time)
+        steep_again = steep > 0 and self._is_second(self.steep_at, time)
+        self.hot_at = time if small > 0 else self.hot_at
+        self.steep_at = time if steep > 0 else self.steep_at
+        risen, enough = self.run_share - self.share, _STEEP_THRESHOLD * rules.threshold
+        sure = again and self.level >= rules.threshold and risen >= _PART * self._rise(rules)
+        return sure or (steep_again and self.steep >= enough and risen >= _PART * self._steep_rise(rules))
+
+    def _is_second(self, before: int, time: int) -> bool:
+        return before >= self.since and time - before <= _SPAN
 
     def _weigh_quiet(self, total: int, bad: int, increment: float) -> None:
         self.quiet += 1
