@@ -6,6 +6,7 @@ from prunella_workflows.decisions.telemetry.shares import Rules
 from prunella_workflows.decisions.telemetry.windows import SECONDS
 from prunella_workflows.model.telemetry_policy import DEFAULTS, TelemetryPolicy
 
+_STEEP = 0.7  # of the threshold, for a large rise of errors: most bursts are small ones; not so with durations
 _SLOW_RISE = 0.10  # of the share above the 95th percentile: it is 15 % then instead of 5 %
 
 
@@ -29,8 +30,8 @@ class Parameters:
         learn, quiet = (max(1, round(full[name] / SECONDS)) for name in ("learn", "quiet"))
         threshold = full["threshold"]
         return cls(
-            errors=Rules(learn, threshold, full["error_increase"], quiet),
-            latency=Rules(learn, threshold, _SLOW_RISE, quiet),
+            errors=Rules(learn, threshold, _STEEP * threshold, full["error_increase"], quiet),
+            latency=Rules(learn, threshold, threshold, _SLOW_RISE, quiet),
             latency_factor=full["latency_factor"],
             saturation=full["saturation"],
             traffic_drop=full["traffic_drop"],

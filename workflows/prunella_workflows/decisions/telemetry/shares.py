@@ -19,7 +19,6 @@ _FADING = 0.99  # of the spread, at each block
 _SPREADS = 6.0  # over the normal share, that the raised one is at least
 _FEWER, _MOST = 0.05, 0.15
 _STEEP = 0.15  # a test for a small rise alone needs twice the windows to tell a large one
-_STEEP_THRESHOLD = 0.7  # of the threshold: what varies by itself looks like small rises, and this test ignores those
 _PART = 0.6  # of the rise that a test looks for, which the run must have
 _PRIOR_BAD, _PRIOR_TOTAL = 2.0, 50.0  # added to what was seen: few requests are no proof of a small share
 _FLOOR = 0.001
@@ -38,10 +37,13 @@ _STEADY = 0.999  # of the correlation, at each block: it halves in a week
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The parameters of a test; times are in windows, `rise` is a share of requests."""
+    """The parameters of a test; times are in windows, `rise` is a share of requests, `steep` the threshold of the test
+    for a large rise.
+    """
 
     learn: int
     threshold: float
+    steep: float
     rise: float
     quiet: int
 
@@ -197,9 +199,9 @@ class ShareSeries:
         steep_again = steep > 0 and self._is_second(self.steep_at, time)
         self.hot_at = time if small > 0 else self.hot_at
         self.steep_at = time if steep > 0 else self.steep_at
-        risen, enough = self.run_share - self.share, _STEEP_THRESHOLD * rules.threshold
+        risen = self.run_share - self.share
         sure = again and self.level >= rules.threshold and risen >= _PART * self._rise(rules)
-        return sure or (steep_again and self.steep >= enough and risen >= _PART * self._steep_rise(rules))
+        return sure or (steep_again and self.steep >= rules.steep and risen >= _PART * self._steep_rise(rules))
 
     def _is_second(self, before: int, time: int) -> bool:
         return before >= self.since and time - before <= _SPAN
