@@ -174,9 +174,9 @@ def measure_delay(options):
 
 
 def _spread(delays):
-    told = [one for one in delays if one is not None]
-    p50, p90 = (quantiles(told, n=10, method="inclusive")[tenth] for tenth in (4, 8)) if len(told) > 1 else (0, 0)
-    return str(len(delays)), str(len(told)), f"{p50:.0f}", "30", f"{p90:.0f}", "60"
+    alerts = [one for one in delays if one is not None]
+    p50, p90 = (quantiles(alerts, n=10, method="inclusive")[tenth] for tenth in (4, 8)) if len(alerts) > 1 else (0, 0)
+    return str(len(delays)), str(len(alerts)), f"{p50:.0f}", "30", f"{p90:.0f}", "60"
 
 
 def _delays(parts, faults):

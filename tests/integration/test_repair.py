@@ -367,6 +367,27 @@ def test_an_undo_of_a_rollback_restores_the_template_even_when_the_history_is_go
     assert template_of(live(api, web)) == template_of(web)
 
 
+def test_an_undo_whose_answer_was_lost_is_found_after_the_repair_of_the_next_incident(
+    repairer, recording_client, api, web
+):
+    done = repairer.repair(rollback(web, in_history(api, web)))
+    undo = order_of(done.undo, undo=True)
+    written = repairer.undo(undo)
+    until(lambda: undo.action_id in marks(api, web), 90, "the controller has copied the marks to the ReplicaSet")
+    gone(api, paths.incidents(web["metadata"]["namespace"], "web-1"))
+    back = live(api, web)
+    following = rollback(back, in_history(api, web, min(replica_sets(api, web))))
+    repairer.repair(following.model_copy(update={"action_id": "uid-web-2-1"}))
+    patches = recording_client.patches()
+    assert repairer.undo(undo).written_at == written.written_at
+    assert recording_client.patches() == patches
+
+
+def marks(api, web):
+    """The ids of the actions that its ReplicaSets show."""
+    return [item["metadata"]["annotations"].get(labels.LAST_ACTION) for item in replica_sets(api, web).values()]
+
+
 @pytest.mark.parametrize("kind", ["memory", "rollback"])
 def test_an_undo_is_refused_when_somebody_changed_the_template(repairer, recording_client, api, web, kind):
     order = memory(web) if kind == "memory" else rollback(web, in_history(api, web))
